@@ -1,0 +1,44 @@
+"""Draws tables, and all recorded numbers, as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from reports.neutral import csv_text
+from reports.records import RunRecord
+from reports.table import Cell, Table
+
+RUN_FIELDS = ("sweep", "job", "title", "state", "failure", "dataset_name", "fingerprint")
+
+
+def csv_table(table: Table) -> str:
+    """Return a table with its numbers unrounded; where there is no number, its cell says why, as the table does."""
+    rows = ([_cell(cell) for cell in row.cells] for row in table.rows)
+    return _csv([column.title for column in table.columns], rows)
+
+
+def csv_runs(runs: Sequence[RunRecord]) -> str:
+    """Return one row per job with all parameters and final metrics under their recorded names; AP is in 0-1 here."""
+    params = list(dict.fromkeys(name for run in runs for name in run.params))
+    metrics = sorted({name for run in runs for name in run.metrics})
+    rows = []
+    for run in runs:
+        described = (run.sweep_id, run.job_id, run.title, run.state.value, run.failure, run.dataset, run.fingerprint)
+        rows.append(
+            [csv_text(text) for text in described]
+            + [csv_text(run.params.get(name, "")) for name in params]
+            + [repr(run.metrics[name]) if name in run.metrics else "" for name in metrics]
+        )
+    return _csv([*RUN_FIELDS, *params, *metrics], rows)
+
+
+def _cell(cell: Cell) -> str:
+    return repr(cell.value) if isinstance(cell.value, float) else csv_text(cell.text)
+
+
+def _csv(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([csv_text(title) for title in heading])
+    writer.writerows(rows)
+    return file.getvalue()

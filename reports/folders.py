@@ -1,0 +1,158 @@
+"""Reads what a sweep's folder tells about its jobs."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reports.records import CURVES, Point, RunRecord, RunSet, SweepRecord, fold_points
+from runners.contract.errors import UserError
+from runners.contract.folder import JobFolder, SweepFolder
+from runners.contract.jsonfile import read_lines
+from runners.contract.naming import run_params
+from runners.contract.records import AttemptResult, MetricRecord, read_metrics
+from runners.contract.states import AttemptOutcome, JobState
+
+
+def read_sweep(folder: SweepFolder) -> RunSet:
+    """Read a sweep and all its jobs, finished or not.
+
+    Raises:
+        UserError: the folder holds no sweep, or one of its files is damaged.
+    """
+    sweep = _read_yaml(folder.sweep)
+    events = _read_events(folder.journal)
+    datasets = {str(dataset["fingerprint"]): dataset for dataset in sweep.get("datasets") or [sweep["dataset"]]}
+    record = SweepRecord(
+        sweep_id=folder.sweep_id,
+        name=str(sweep.get("name") or folder.sweep_id),
+        command=tuple(str(word) for word in sweep.get("command") or ()),
+        n_images=next(iter(datasets.values()))["n_images"] if len(datasets) == 1 else {},
+        versions={name: str(version) for name, version in (sweep.get("versions") or {}).items()},
+        started_at=events[0]["at"] if events else None,
+        ended_at=events[-1]["at"] if events else None,
+    )
+    states = _fold_states(events)
+    planned = (JobState.PLANNED, "")
+    runs = [
+        _read_job(
+            folder.job(str(job["id"])),
+            title=str(job["title"]),
+            state=states.get(str(job["id"]), planned),
+            varied=_varied(job["overrides"], sweep["axes"]),
+            dataset=_dataset_of(job, datasets),
+        )
+        for job in sweep["jobs"]
+    ]
+    return RunSet(title=record.name, sweeps=(record,), runs=tuple(runs))
+
+
+def _read_job(
+    folder: JobFolder, title: str, state: tuple[JobState, str], varied: Mapping[str, str], dataset: Mapping[str, Any]
+) -> RunRecord:
+    records = _read_metric_records(folder)
+    result = _read_result(folder)
+    metrics = {name: value for record in records for name, value in record.values.items()}
+    failure = state[1]
+    if result is not None:
+        metrics |= result.metrics
+        if not failure and result.failure is not None:
+            failure = result.failure.message
+    return RunRecord(
+        sweep_id=folder.path.parent.parent.name,
+        job_id=folder.job_id,
+        title=title,
+        state=state[0],
+        params=_read_params(folder, varied),
+        metrics=metrics,
+        curves=_curves(records),
+        failure="" if state[0] in (JobState.COMPLETED, JobState.REUSED) else failure,
+        notes=tuple(result.notes) if result else (),
+        dataset=str(dataset["name"]),
+        fingerprint=str(dataset["fingerprint"]),
+        labelled=dataset["labelled"],
+        folder=folder.path,
+    )
+
+
+def _dataset_of(job: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    if len(datasets) == 1:
+        return next(iter(datasets.values()))
+    if "fingerprint" in job:
+        return datasets[str(job["fingerprint"])]
+    # Guessing could put numbers of different data into one table.
+    return {
+        "name": " or ".join(str(dataset["name"]) for dataset in datasets.values()),
+        "fingerprint": "",
+        "labelled": None,
+    }
+
+
+def _varied(overrides: Iterable[str], axes: Mapping[str, Any]) -> dict[str, str]:
+    """Return a job's place on the sweep's axes."""
+    values = dict(override.split("=", 1) for override in overrides if "=" in override)
+    return {key: values[key] for key in axes if key in values}
+
+
+def _read_params(folder: JobFolder, varied: Mapping[str, str]) -> dict[str, str]:
+    # A sweep whose planning was cut short lists jobs that have no folder yet.
+    return {**(run_params(_read_yaml(folder.config)) if folder.config.exists() else {}), **varied}
+
+
+def _read_metric_records(folder: JobFolder) -> list[MetricRecord]:
+    records = []
+    for attempt in folder.all_attempts():
+        try:
+            records += [record for record, _ in read_metrics(attempt)]
+        except (json.JSONDecodeError, TypeError) as error:
+            raise UserError(f"metrics in {attempt.metrics}: damaged ({error}); remove the damaged line") from error
+    return records
+
+
+def _read_result(folder: JobFolder) -> AttemptResult | None:
+    """Return the result of the attempt that completed, or of the newest that left one."""
+    results = [result for attempt in folder.all_attempts() if (result := AttemptResult.read(attempt)) is not None]
+    completed = [result for result in results if result.outcome is AttemptOutcome.COMPLETED]
+    chosen = completed or results
+    return chosen[-1] if chosen else None
+
+
+def _curves(records: Iterable[MetricRecord]) -> dict[str, tuple[Point, ...]]:
+    points: dict[str, list[Point]] = {}
+    for record in records:
+        for name in record.values.keys() & set(CURVES):
+            points.setdefault(name, []).append(Point(record.step, record.values[name]))
+    return {name: fold_points(points[name]) for name in CURVES if name in points}
+
+
+def _fold_states(events: Iterable[Mapping[str, Any]]) -> dict[str, tuple[JobState, str]]:
+    states: dict[str, tuple[JobState, str]] = {}
+    for event in events:
+        if "job" in event and "state" in event:
+            states[str(event["job"])] = (JobState(event["state"]), str(event.get("reason") or ""))
+    return states
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [event for event, _ in read_lines(path)]
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"journal in {path}: damaged ({error}); the job folders beside it still hold every result"
+        ) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(
+            f"sweep in {path.parent}: no file {path.name}; give the folder that detsweep printed when the sweep began"
+        )
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"YAML in {path}: {' '.join(str(error).split())}; mend or restore the file") from error
+    if not isinstance(value, dict):
+        raise UserError(f"YAML in {path}: wanted a mapping, found {type(value).__name__}; mend or restore the file")
+    return value

@@ -1,0 +1,134 @@
+"""Draws a report as one HTML page that needs nothing else: style, script and curves stand in it."""
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from reports.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart
+from reports.curves import draw_curves, labels
+from reports.neutral import plain_text
+from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, width_warning
+from reports.records import RunSet, SweepRecord
+from reports.section import Section
+from reports.table import ap_cell
+from reports.tables import TEST_AP_50, scored_cell
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number to be seen first: what it is, itself, and what belongs to it."""
+
+    title: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class SectionView:
+    """A section as the template needs it."""
+
+    section: Section
+    facts: Sequence[Fact]
+    charts: Sequence[Chart]
+    labels: dict[str, str]
+    legend: Sequence[tuple[str, str, str]]
+
+
+def html_page(runs: RunSet, sections: Sequence[Section]) -> str:
+    """Return the page. Every name in it is escaped, and its policy lets no other script run and nothing be fetched."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_plain,
+    )
+    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html.jinja").render(
+        heading=runs.title,
+        warning=width_warning(runs.runs),
+        sweeps=runs.sweeps,
+        sections=[_view(section) for section in sections],
+        frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'",
+        when=_when,
+        images=_images,
+        command=_command,
+        duration=_duration,
+    )
+
+
+def _view(section: Section) -> SectionView:
+    titles = display_titles(section.runs)
+    marks = labels(section.runs)
+    drawn = [run for run in ranked(section.runs) if run.curves]
+    return SectionView(
+        section=section,
+        facts=_facts(section),
+        charts=draw_curves(section.runs),
+        labels=marks,
+        legend=[(row_key(run), marks.get(row_key(run), ""), titles[row_key(run)]) for run in drawn],
+    )
+
+
+def _facts(section: Section) -> list[Fact]:
+    runs = section.runs
+    counts = {state: sum(run.state is state for run in runs) for state in dict.fromkeys(run.state for run in runs)}
+    n_done = sum(run.has_result for run in runs)
+    facts = [
+        Fact(
+            "jobs with a result",
+            f"{n_done} of {len(runs)}",
+            ", ".join(f"{count} {state.value.lower()}" for state, count in counts.items()),
+        )
+    ]
+    scored = [run for run in ranked(runs) if run.has_result and run.at_best(VAL_AP_50) is not None]
+    if scored:
+        best = scored[0]
+        test = scored_cell(best, "test", best.metrics.get(TEST_AP_50))
+        title = display_titles(runs)[row_key(best)]
+        facts.append(Fact("best val mAP50", ap_cell(best.at_best(VAL_AP_50)).text, title))
+        facts.append(Fact("its test mAP50", test.text, "measured once, with the checkpoint chosen on val"))
+    return facts
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _command(sweep: SweepRecord) -> str:
+    return shlex.join(sweep.command)
+
+
+def _images(sweep: SweepRecord) -> list[str]:
+    splits = [split for split in ("train", "val", "test") if split in sweep.n_images]
+    return [f"{sweep.n_images[split]} {split} images" for split in splits]
+
+
+def _duration(sweep: SweepRecord) -> str:
+    if sweep.started_at is None or sweep.ended_at is None:
+        return ""
+    minutes = round((sweep.ended_at - sweep.started_at) / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _plain(value: object) -> object:
+    """Make control characters visible in every text that reaches the page; markup of ours passes."""
+    return plain_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -1,0 +1,87 @@
+"""Makes the report of a sweep or an experiment: its tables, as data and as files."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.csv_file import csv_runs, csv_table
+from reports.markdown import markdown_table
+from reports.neutral import markdown_text
+from reports.page import html_page
+from reports.read import Experiment, read_runs
+from reports.records import RunRecord, RunSet
+from reports.section import Section, split_sections
+from reports.table import Table
+from runners.contract.folder import SweepFolder
+from runners.contract.jsonfile import write_text
+
+PAGE = "index.html"
+MARKDOWN = "report.md"
+RUNS = "runs.csv"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written.
+
+    Attributes:
+        title: the sweep's or the experiment's name.
+        sections: one per data set; each holds its tables.
+        page: one self-contained HTML file: tables, and training and validation curves.
+        markdown: the tables.
+        csv: one file per table, and `runs.csv` with every recorded number.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+    page: Path
+    markdown: Path
+    csv: tuple[Path, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables, data set by data set."""
+        return tuple(table for section in self.sections for table in section.tables)
+
+
+def write_report(source: SweepFolder | Experiment, out: Path) -> Report:
+    """Read a sweep or an experiment and write its report into a folder, over an older one.
+
+    Args:
+        source: a sweep's folder, finished or not, or an experiment of a tracking store.
+        out: the folder; made if missing.
+
+    Raises:
+        UserError: the source cannot be read.
+    """
+    runs = read_runs(source)
+    sections = split_sections(runs)
+    out.mkdir(parents=True, exist_ok=True)
+    tables = list(_csv_files(sections, runs.runs))
+    for name, text in tables:
+        write_text(out / name, text)
+    write_text(out / MARKDOWN, _markdown(runs, sections))
+    write_text(out / PAGE, html_page(runs, sections))
+    return Report(
+        title=runs.title,
+        sections=sections,
+        page=out / PAGE,
+        markdown=out / MARKDOWN,
+        csv=tuple(out / name for name, _ in tables),
+    )
+
+
+def _csv_files(sections: Sequence[Section], runs: Sequence[RunRecord]) -> Iterator[tuple[str, str]]:
+    for number, section in enumerate(sections, start=1):
+        prefix = f"dataset{number}-" if len(sections) > 1 else ""
+        for table in section.tables:
+            yield f"{prefix}{table.name}.csv", csv_table(table)
+    yield RUNS, csv_runs(runs)
+
+
+def _markdown(runs: RunSet, sections: Sequence[Section]) -> str:
+    parts = [f"# {markdown_text(runs.title)}\n"]
+    for section in sections:
+        parts.append(f"{markdown_text(section.title)}\n")
+        parts += [markdown_table(table) for table in section.tables]
+    return "\n".join(parts)

@@ -1,0 +1,72 @@
+"""The table in the form of MMDetection's model zoo, with the published numbers beside ours."""
+
+from collections.abc import Sequence
+
+from reports.ranking import display_titles, ranked, row_key, with_width
+from reports.records import RunRecord
+from reports.table import AP_NOTE, Cell, Column, Row, Table, ap_cell, missing_cell, number_cell, text_cell
+from reports.zoo import backbone_title, detector_title, find_entry, schedule_title
+from runners.contract import metrics as names
+
+# How the zoo trained what it publishes; a job that was trained otherwise cannot be expected to give the same number.
+ZOO_SETTINGS = {
+    "image_size": "coco",
+    "augment": "flip",
+    "optimizer": "sgd",
+    "weights": "imagenet",
+    "batch_size": "16",
+    "precision": "fp32",
+}
+
+
+def zoo_table(runs: Sequence[RunRecord]) -> Table:
+    """Return ``Backbone | Lr schd | Mem (GB) | box AP`` for each job, and mmdet's published numbers beside them.
+
+    Raises:
+        UserError: mmdet's metafiles are not there.
+    """
+    done = sorted((run for run in ranked(runs) if run.has_result), key=lambda run: run.params.get("detector", ""))
+    titles = display_titles(runs)
+    columns = (
+        Column("Detector", is_number=False),
+        Column("Backbone", is_number=False),
+        Column("Lr schd", is_number=False),
+        Column("Mem (GB)"),
+        Column("box AP"),
+        Column("published Mem (GB)"),
+        Column("published box AP"),
+        Column("settings that differ", is_number=False),
+        Column("title", is_number=False),
+    )
+    return Table(
+        name="zoo",
+        title=with_width("Beside MMDetection's model zoo", done),
+        columns=columns,
+        rows=[Row(row_key(run), [*_cells(run), text_cell(titles[row_key(run)])]) for run in done],
+        notes=(
+            f"{AP_NOTE} Box AP: mean over IoU 0.50 to 0.95, ours on this data set's val split at the best epoch.",
+            "Published numbers come from the metafiles of the installed mmdet: COCO val2017, trained on 8 GPUs. They"
+            " tell what the architecture reaches there, not what it should reach on another data set.",
+            "– as published number: the zoo has no model of this detector, backbone, neck, box loss and number of"
+            " epochs; it never has one of narrow width.",
+        ),
+    )
+
+
+def _cells(run: RunRecord) -> list[Cell]:
+    entry = find_entry(run.params)
+    described = [detector_title(run.params), backbone_title(run.params), schedule_title(run.params)]
+    ours = [
+        number_cell(run.metrics.get(names.PEAK_MEMORY_GB), 1),
+        ap_cell(run.at_best(names.metric("val", "bbox_mAP"))),
+    ]
+    published = [missing_cell(), missing_cell(), missing_cell()]
+    if entry is not None:
+        differing = [
+            f"{key.replace('_', ' ')} {run.params[key]}"
+            for key, usual in ZOO_SETTINGS.items()
+            if run.params.get(key, usual) != usual
+        ]
+        difference = text_cell(", ".join(differing) or "none")
+        published = [number_cell(entry.memory_gb, 1), ap_cell(entry.box_ap), difference]
+    return [*(text_cell(text) for text in described), *ours, *published]

@@ -1,0 +1,47 @@
+"""How big and how expensive a detector is, independent of data and of training."""
+
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of parameters, trainable and frozen."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_multiply_adds(model: nn.Module, inputs: Tensor, samples: list[DetDataSample]) -> int:
+    """Return the multiply-adds of matrix products and convolutions in one forward pass.
+
+    Two-stage detectors are counted with as many proposals as they keep at most: how many an image really has depends on the
+    image and on the state of training, which would make two jobs incomparable.
+
+    Args:
+        model: a detector of MMDetection; left in the mode it is in.
+        inputs: (1, 3, H, W), preprocessed.
+        samples: one, with the metainfo of the test pipeline.
+    """
+    was_training = model.training
+    model.eval()
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        features = model.extract_feat(inputs)
+        if hasattr(model, "rpn_head"):
+            model.rpn_head(features)
+            n_proposals = model.test_cfg.rpn.max_per_img
+            model.roi_head.forward(features, [_proposals(inputs, n_proposals)], samples)
+        else:
+            model.bbox_head(features)
+    model.train(was_training)
+    # PyTorch counts a multiply-add as two operations.
+    return int(counter.get_total_flops()) // 2
+
+
+def _proposals(inputs: Tensor, number: int) -> Any:
+    """Return `number` boxes (xyxy, input pixels) that each cover the whole image."""
+    height, width = inputs.shape[-2:]
+    return InstanceData(bboxes=inputs.new_tensor([[0, 0, width, height]]).expand(number, 4))

@@ -1,0 +1,49 @@
+"""The names of all metrics: ``<split>/<mmdet's own name>``.
+
+Average precision is in 0-1, higher is better; losses are lower-is-better and comparable only between jobs of one
+detector. A size bin or a class without objects has no value: its name is absent, never -1.
+"""
+
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+
+# COCO's twelve-number summary, the six of them that are average precisions, in mmdet's names. Size bins are in original
+# pixels: small below 32 x 32, medium below 96 x 96, large above (cocodataset.org, "Detection Evaluation").
+AP_NAMES = ("bbox_mAP", "bbox_mAP_50", "bbox_mAP_75", "bbox_mAP_s", "bbox_mAP_m", "bbox_mAP_l")
+
+# What `best_by` may name: measured on val each epoch, higher is better.
+BEST_BY = AP_NAMES
+
+TRAIN_LOSS = "train/loss"
+VAL_LOSS = "val/loss"
+LEARNING_RATE = "train/lr"
+BEST_EPOCH = "best/epoch"
+
+# Costs of a job, each lower-is-better except images_per_s.
+PARAMETERS_M = "cost/parameters_m"  # millions of trainable and frozen parameters
+MULTIPLY_ADDS_G = "cost/multiply_adds_g"  # billions of multiply-adds of one forward pass at the test size
+PEAK_MEMORY_GB = "cost/peak_memory_gb"  # peak of PyTorch's allocator in 1e9 bytes; absent on CPU
+IMAGES_PER_S = "cost/images_per_s"  # training images per second, validation not counted
+WALL_S = "cost/wall_s"  # seconds from the start of the attempt to its result
+FIRST_ITERATION_S = "cost/first_iteration_s"  # seconds from dispatch to the end of the first training iteration
+
+
+def metric(split: Split, name: str) -> str:
+    """Return the full name of a metric, ``val/bbox_mAP_50``."""
+    return f"{split}/{name}"
+
+
+def best(name: str) -> str:
+    """Return the name under which the chosen epoch's value of a full metric name is kept, ``best/val/bbox_mAP_50``."""
+    return f"best/{name}"
+
+
+def class_metric(split: Split, class_name: str) -> str:
+    """Return the name of one class's AP (IoU 0.50:0.95), ``val/bbox_mAP_class/Paper pack``; the name as it is."""
+    return f"{split}/bbox_mAP_class/{class_name}"
+
+
+def iteration_metric(name: str) -> str:
+    """Return the name of a value that is logged by iteration instead of epoch, ``iter/loss``."""
+    return f"iter/{name}"

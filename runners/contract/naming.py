@@ -1,0 +1,84 @@
+"""How a job is called, and the plain columns that describe it in tables and in the tracking store."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Columns of the tracking store that are choices of a config group, in the order in which tables show them.
+GROUPS = (
+    "detector",
+    "backbone",
+    "neck",
+    "box_loss",
+    "image_size",
+    "augment",
+    "optimizer",
+    "schedule",
+    "weights",
+    "width",
+    "dataset",
+)
+
+# Choices that a title leaves out because it is understood; another choice of these groups is added to the title.
+USUAL = {"box_loss": "zoo", "augment": "flip", "schedule": "1x", "weights": "imagenet", "width": "standard"}
+
+# Options that say too little without their group.
+SPOKEN = {
+    ("weights", "none"): "scratch",
+    ("weights", "coco"): "coco-weights",
+    ("weights", "file"): "own-weights",
+    ("augment", "none"): "no-augment",
+}
+
+# Told apart only where a sweep holds several, and always last.
+REPLICATE_KEYS = ("fold", "seed")
+
+
+def run_params(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns of one job.
+
+    Args:
+        config: a job's resolved config (``config.yaml``).
+    """
+    params = {group: str(config["choices"][group]) for group in GROUPS if group in config["choices"]}
+    params["lr"] = f"{config['optimizer']['lr']:g}"
+    params["lr_effective"] = f"{config['lr_effective']:g}"
+    for key in ("batch_size", "n_epochs", "precision", "best_by", "seed", "fold"):
+        if config.get(key) is not None:
+            params[key] = str(config[key])
+    return params
+
+
+def base_title(config: Mapping[str, Any]) -> str:
+    """Return the study's name of a job, ``faster-rcnn_resnet50_fpn_sgd_512``, unusual choices added behind."""
+    choices = {group: str(choice) for group, choice in config["choices"].items()}
+    named = [choices[group] for group in ("detector", "backbone", "neck", "optimizer")]
+    named[0] = named[0].replace("_", "-")
+    named.append(choices["image_size"].removesuffix("px"))
+    unusual = [(group, choice) for group, choice in choices.items() if group in USUAL and choice != USUAL[group]]
+    named += [SPOKEN.get(pair, pair[1]) for pair in unusual]
+    return "_".join(named)
+
+
+def titles(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return one title per job, told apart by what the sweep varies; fold and seed come last.
+
+    Args:
+        configs: the jobs' resolved configs.
+        overrides: for each job the axes' keys and values (``{"optimizer.lr": "0.01", "seed": "1"}``).
+    """
+    varied = [key for key in _keys(overrides) if key not in GROUPS and len({job.get(key) for job in overrides}) > 1]
+    keys = [key for key in varied if key not in REPLICATE_KEYS]
+    named = []
+    for config, job in zip(configs, overrides, strict=True):
+        parts = [base_title(config)]
+        parts += [f"{key.rpartition('.')[2]}={job[key]}" for key in keys if key in job]
+        parts += [f"{key}{config[key]}" for key in REPLICATE_KEYS if key in varied and config.get(key) is not None]
+        named.append("_".join(parts))
+    counts = Counter(named)
+    # The same title twice can only come from axes that no title shows; the job's number keeps tables readable.
+    return [f"{title}_{number}" if counts[title] > 1 else title for number, title in enumerate(named, start=1)]
+
+
+def _keys(overrides: Sequence[Mapping[str, str]]) -> list[str]:
+    return list(dict.fromkeys(key for job in overrides for key in job))

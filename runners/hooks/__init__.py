@@ -1,0 +1,1 @@
+"""What happens around training's iterations and epochs; one hook per file."""

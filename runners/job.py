@@ -1,0 +1,78 @@
+"""One attempt of a job, from its folder to its result."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import yaml
+from mmengine.registry import init_default_scope
+
+from runners.contract.errors import UserError
+from runners.contract.folder import AttemptFolder
+from runners.contract.records import AttemptResult, AttemptSpec
+from runners.contract.states import AttemptOutcome
+from runners.failures import describe_failure
+from runners.preload import awaken
+from runners.stopping import Stopped, StopRequest
+from runners.train_job import train_job
+
+_EXIT_CODES = {AttemptOutcome.COMPLETED: 0, AttemptOutcome.PRUNED: 0, AttemptOutcome.INTERRUPTED: 3}
+
+
+def run_attempt(folder: AttemptFolder) -> int:
+    """Execute an attempt in this process and write its result.
+
+    Returns:
+        The exit code: 0 completed or pruned, 1 failed, 3 stopped before the end.
+    """
+    started = time.monotonic()
+    stop = StopRequest(folder)
+    stop.listen()
+    situation = "unknown settings"
+    try:
+        spec = AttemptSpec.read(folder)
+        config = yaml.safe_load(folder.job.config.read_text(encoding="utf-8"))
+        situation = _situation(config, spec)
+        _prepare_process(spec)
+        result = _execute(folder, config, spec, stop, started)
+    except Stopped as stopped:
+        # Training saves and says more; this is a stop before it began.
+        outcome = AttemptOutcome.PRUNED if stopped.reason == "prune" else AttemptOutcome.INTERRUPTED
+        result = AttemptResult(folder.number, outcome, finished_at=time.time())
+    except Exception as error:
+        logging.getLogger(__name__).exception("attempt failed")
+        failure = describe_failure(error, situation)
+        result = AttemptResult(folder.number, AttemptOutcome.FAILED, failure=failure, finished_at=time.time())
+    result.write(folder)
+    return _EXIT_CODES.get(result.outcome, 1)
+
+
+def _execute(
+    folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest, started: float
+) -> AttemptResult:
+    if spec.mode == "check":
+        from runners.check_job import check_job
+
+        return check_job(folder, config, spec)
+    return train_job(folder, config, spec, stop, started)
+
+
+def _prepare_process(spec: AttemptSpec) -> None:
+    """Give the process its threads and its device.
+
+    Raises:
+        UserError: the device is not there; a job never trains on another one by accident.
+    """
+    torch.set_num_threads(spec.n_threads)
+    init_default_scope("mmdet")
+    awaken(spec.device)
+    if spec.device == "cuda" and not torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise UserError(f"device in spec.json: cuda, but PyTorch finds no usable GPU (CUDA_VISIBLE_DEVICES: {visible})")
+
+
+def _situation(config: Mapping[str, Any], spec: AttemptSpec) -> str:
+    return f"{spec.batch_per_step} images per step at {config['image_size']['name']} on {spec.device}"

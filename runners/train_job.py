@@ -1,0 +1,182 @@
+"""Training one job to its end: all epochs, then the final evaluations, costs and clean-up."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from runners.attempt_log import AttemptLog
+from runners.checkpoint_keeper import CheckpointKeeper
+from runners.checkpoints import load_checkpoint, sha256_of
+from runners.complexity import count_multiply_adds, count_parameters
+from runners.contract import metrics as names
+from runners.contract.folder import AttemptFolder
+from runners.contract.jsonfile import write_text
+from runners.contract.metrics import Split
+from runners.contract.records import AttemptResult, AttemptSpec
+from runners.contract.states import AttemptOutcome
+from runners.evaluation import SplitEvaluator, split_evaluator, train_subset_evaluator
+from runners.hooks.epoch_end import EpochEndHook
+from runners.hooks.metrics import MetricsHook
+from runners.hooks.repeatable import RepeatableHook
+from runners.hooks.stop import StopHook
+from runners.predictions import write_predictions
+from runners.stopping import Stopped, StopRequest
+from runners.training import JobRunner, build_runner, build_train_loader
+
+
+@dataclass(frozen=True)
+class _Training:
+    """The parts of one training that the end of it needs."""
+
+    folder: AttemptFolder
+    config: Mapping[str, Any]
+    spec: AttemptSpec
+    stop: StopRequest
+    log: AttemptLog
+    keeper: CheckpointKeeper
+    metrics: MetricsHook
+    epochs: EpochEndHook
+    runner: JobRunner
+    val: SplitEvaluator | None
+    notes: list[str]
+
+    def evaluator(self, split: Split) -> SplitEvaluator:
+        """Return the evaluator of a whole split."""
+        return split_evaluator(self.config, self.spec, split, _on_batch(self.stop, self.log, split))
+
+    def subset_evaluator(self) -> SplitEvaluator:
+        """Return the evaluator of the fixed subset of the training images."""
+        on_batch = _on_batch(self.stop, self.log, "train subset")
+        return train_subset_evaluator(self.config, self.spec, self.folder.path, on_batch)
+
+
+def train_job(
+    folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest, started: float
+) -> AttemptResult:
+    """Train, evaluate and clean up.
+
+    Args:
+        folder: the attempt.
+        config: the job's config.
+        spec: the attempt's spec.
+        stop: asked between iterations and between evaluated batches.
+        started: monotonic time when the process took up the attempt.
+
+    Raises:
+        Diverged: a loss is not finite.
+        DataError: an image cannot be used.
+        DiskError: no room for a checkpoint.
+    """
+    training = _build(folder, config, spec, stop)
+    try:
+        training.runner.train()
+        subset = training.subset_evaluator()
+        values = _evaluate_best(training, subset)
+    except Stopped as stopped:
+        return _stopped(training, stopped)
+    values |= _costs(training, subset)
+    values[names.WALL_S] = time.monotonic() - started
+    training.keeper.keep_best_only()
+    return AttemptResult(
+        attempt=folder.number,
+        outcome=AttemptOutcome.COMPLETED,
+        metrics=values,
+        best_epoch=training.epochs.best_epoch,
+        checkpoint=str(training.keeper.best.relative_to(folder.job.path)),
+        checkpoint_sha256=sha256_of(training.keeper.best),
+        notes=training.notes,
+        finished_at=time.time(),
+    )
+
+
+def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest) -> _Training:
+    loader: DataLoader[Any] = build_train_loader(config, spec)
+    log = AttemptLog(folder, config["n_epochs"], config["n_epochs"] * len(loader))
+    notes: list[str] = []
+    val = None
+    if config["dataset"]["val"] is not None:
+        val = split_evaluator(config, spec, "val", _on_batch(stop, log, "val"))
+        if not val.is_labelled:
+            val = None
+    if val is None:
+        notes.append("no labelled val split: the last epoch was taken as the best")
+    keeper = CheckpointKeeper(folder.job.checkpoints, folder.number, list(config["dataset"]["classes"]))
+    metrics = MetricsHook(log, spec.requested_at)
+    epochs = EpochEndHook(
+        folder, log, keeper, metrics, val, config["best_by"], with_loss=config["evaluation"]["val_loss"]
+    )
+    hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs]
+    runner, mm_cfg = build_runner(config, spec, loader, hooks)
+    write_text(folder.job.mmdet_config, mm_cfg.pretty_text)
+    return _Training(folder, config, spec, stop, log, keeper, metrics, epochs, runner, val, notes)
+
+
+def _on_batch(stop: StopRequest, log: AttemptLog, phase: str) -> Callable[[int, int], None]:
+    """Return what an evaluation calls before each batch."""
+
+    def on_batch(number: int, n_batches: int) -> None:
+        stop.raise_if_asked()
+        log.advance(phase, batch=number, n_batches=n_batches)
+
+    return on_batch
+
+
+def _stopped(training: _Training, stopped: Stopped) -> AttemptResult:
+    """Save if the job is to go on, and tell what is known so far."""
+    if stopped.reason == "interrupt":
+        training.epochs.save_last(training.runner)
+    is_pruned = stopped.reason == "prune"
+    best = training.epochs.best_metrics
+    return AttemptResult(
+        attempt=training.folder.number,
+        outcome=AttemptOutcome.PRUNED if is_pruned else AttemptOutcome.INTERRUPTED,
+        metrics={names.best(name): value for name, value in best.items()},
+        best_epoch=training.epochs.best_epoch or None,
+        notes=training.notes,
+        finished_at=time.time(),
+    )
+
+
+def _evaluate_best(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
+    """Return the values of the best epoch: val's as chosen, and train's and test's measured now."""
+    epochs, model = training.epochs, training.runner.model
+    values = {names.best(name): value for name, value in epochs.best_metrics.items()}
+    values[names.BEST_EPOCH] = float(epochs.best_epoch)
+    if epochs.newest is not None:
+        write_predictions(training.folder, "val_last", epochs.newest.detections)
+    best = load_checkpoint(training.keeper.best, training.spec.device)
+    model.load_state_dict(best["state_dict"])
+    values |= subset.evaluate(model, with_loss=False).metrics
+    if training.config["dataset"]["test"] is None:
+        training.notes.append("no test split")
+        return values
+    test = training.evaluator("test")
+    evaluation = test.evaluate(model, with_loss=False)
+    write_predictions(training.folder, "test", evaluation.detections)
+    if not test.is_labelled:
+        training.notes.append("test split is not labelled")
+    return values | evaluation.metrics
+
+
+def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
+    model, metrics = training.runner.model, training.metrics
+    values = {
+        names.PARAMETERS_M: count_parameters(model) / 1e6,
+        names.MULTIPLY_ADDS_G: _multiply_adds(training, subset) / 1e9,
+        names.IMAGES_PER_S: metrics.n_images / metrics.train_s,
+    }
+    if metrics.first_iteration_s is not None and training.spec.requested_at:
+        values[names.FIRST_ITERATION_S] = metrics.first_iteration_s
+    if training.spec.device == "cuda":
+        values[names.PEAK_MEMORY_GB] = torch.cuda.max_memory_allocated() / 1e9
+    return values
+
+
+def _multiply_adds(training: _Training, subset: SplitEvaluator) -> int:
+    model = training.runner.model
+    data = model.data_preprocessor(subset.first_batch(), False)
+    return count_multiply_adds(model, data["inputs"], data["data_samples"])

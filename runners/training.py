@@ -1,0 +1,72 @@
+"""MMDetection's runner as one attempt uses it: built from the job's config, without a log, a folder or a logger of its own."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from runners.contract.records import AttemptSpec
+from runners.dataset import use_strict_datasets
+from runners.mm_config import build_mm_config, train_dataloader
+from runners.precision import AutocastOptimWrapper, keep_regions_exact
+from runners.seeding import SeededDataset, derived_seed
+
+
+class JobRunner(Runner):  # type: ignore[misc]
+    """A `Runner` that leaves files and environment reports to detsweep."""
+
+    def dump_config(self) -> None:
+        """Write nothing: the job folder has the config."""
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        """Say nothing: the sweep records versions once."""
+
+
+def build_train_loader(config: Mapping[str, Any], spec: AttemptSpec) -> DataLoader[Any]:
+    """Return the training images, shuffled and augmented by the seed and the epoch alone."""
+    loader = train_dataloader(config, spec)
+    use_strict_datasets(loader)
+    loader["dataset"] = {"type": SeededDataset.__name__, "dataset": loader["dataset"], "seed": config["seed"]}
+    # mmengine adds the epoch to the sampler's seed: with neighbouring seeds, replicates would share their orders.
+    loader["sampler"]["seed"] = derived_seed(config["seed"], "shuffle")
+    built: DataLoader[Any] = Runner.build_dataloader(loader)
+    return built
+
+
+def build_runner(
+    config: Mapping[str, Any], spec: AttemptSpec, loader: DataLoader[Any], hooks: Sequence[Hook]
+) -> tuple[JobRunner, Config]:
+    """Return the runner of an attempt and the config that MMDetection would train the same with."""
+    work_dir = Path(tempfile.mkdtemp(prefix="detsweep-"))  # mmengine insists on a folder, and nothing stays in it
+    try:
+        mm_cfg = build_mm_config(config, spec, work_dir, len(loader.dataset))  # type: ignore[arg-type]
+        runner = JobRunner(
+            model=mm_cfg.model,
+            work_dir=str(work_dir),
+            train_dataloader=loader,
+            train_cfg=mm_cfg.train_cfg,
+            optim_wrapper=mm_cfg.optim_wrapper,
+            param_scheduler=mm_cfg.param_scheduler or None,
+            # Detsweep has its own hooks for what these do; its own come in as custom hooks.
+            default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},
+            custom_hooks=list(hooks),
+            env_cfg=mm_cfg.env_cfg,
+            load_from=mm_cfg.load_from,
+            log_level=mm_cfg.log_level,
+            visualizer={"type": "Visualizer", "vis_backends": []},
+            default_scope=mm_cfg.default_scope,
+            randomness={"seed": derived_seed(config["seed"], "model")},
+            experiment_name=work_dir.name,
+            cfg=Config({"train_dataloader": {"batch_size": spec.batch_per_step}}),
+        )
+    finally:
+        shutil.rmtree(work_dir)
+    if mm_cfg.optim_wrapper.type == AutocastOptimWrapper.__name__:
+        keep_regions_exact(runner.model)
+    return runner, mm_cfg

@@ -1,0 +1,95 @@
+"""``detsweep check``: one training and one validation step of every distinct model, a line per combination."""
+
+import json
+import shutil
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from runners.contract.folder import SweepFolder
+from runners.contract.metrics import PARAMETERS_M, TRAIN_LOSS, VAL_LOSS
+from runners.contract.records import AttemptResult, MetricRecord
+from runners.contract.states import JobState
+from sweeper.controller import Controller
+from sweeper.executors.base import Executor
+from sweeper.journal import Journal
+from sweeper.plan import Plan, PlannedJob
+from sweeper.progress import Display
+from sweeper.slots import Slot
+from sweeper.sweep_folder import write_sweep
+from sweeper.tracking import Tracker, TrackingSettings
+
+# What makes two jobs the same to a check: everything else changes how long they train, not whether they can.
+PARTS = ("model", "pipeline", "optim_wrapper", "precision", "dataset")
+
+
+def distinct_models(plan: Plan) -> list[list[PlannedJob]]:
+    """Return the jobs of a plan, those that train the same model together."""
+    by_model: dict[str, list[PlannedJob]] = {}
+    for job in plan.jobs:
+        key = json.dumps({part: job.config.get(part) for part in PARTS}, sort_keys=True)
+        by_model.setdefault(key, []).append(job)
+    return list(by_model.values())
+
+
+class CheckLines(Display):
+    """Tells of a check as it goes: one line per job, when the model that it trains has taken its steps."""
+
+    def __init__(self, models: Sequence[Sequence[PlannedJob]], folder: SweepFolder, console: Console) -> None:
+        self._jobs = {jobs[0].job_id: jobs for jobs in models}
+        self._folder = folder
+        self._console = console
+
+    def start(self, job_id: str, slot: str) -> None:
+        """See `Display.start`."""
+
+    def record(self, job_id: str, record: MetricRecord) -> None:
+        """See `Display.record`."""
+
+    def end(self, job_id: str, state: JobState, reason: str | None) -> None:
+        """See `Display.end`."""
+        attempt = self._folder.job(job_id).newest_attempt()
+        result = AttemptResult.read(attempt) if attempt else None
+        word = "ok    " if state is JobState.COMPLETED else "FAILED"
+        told = reason if reason else _measured(result)
+        for job in self._jobs[job_id]:
+            self.say(f"{word} {job.title}: {told}")
+
+    def say(self, line: str) -> None:
+        """See `Display.say`."""
+        self._console.print(Text(line), soft_wrap=True)
+
+
+def _measured(result: AttemptResult | None) -> str:
+    if result is None:
+        return "no result"
+    values = result.metrics
+    named = [
+        (TRAIN_LOSS, "training loss {:.3f}"),
+        (VAL_LOSS, "validation loss {:.3f}"),
+        (PARAMETERS_M, "{:.1f} M parameters"),
+    ]
+    return ", ".join(form.format(values[name]) for name, form in named if name in values)
+
+
+def check_models(plan: Plan, folder: SweepFolder, slots: Sequence[Slot], executor: Executor, console: Console) -> int:
+    """Let every distinct model take its steps; print a line per job; return 0, or 1 if one failed.
+
+    The folder is removed again if all went well, and kept with its logs if not.
+    """
+    write_sweep(folder, plan, "check", ["detsweep", "check"])
+    models = distinct_models(plan)
+    console.print(
+        Text(f"{len(plan.jobs)} jobs compose; {len(models)} distinct models take a training and a validation step")
+    )
+    display = CheckLines(models, folder, console)
+    tracker = Tracker(TrackingSettings(None, "", None), folder, display.say)
+    first = {jobs[0].job_id: jobs[0] for jobs in models}
+    with Journal(folder.journal) as journal:
+        exit_code = Controller(first, folder, slots, executor, journal, tracker, display, mode="check").run()
+    if exit_code == 0:
+        shutil.rmtree(folder.path)
+    else:
+        display.say(f"logs: {folder.path}")
+    return exit_code

@@ -1,0 +1,1 @@
+"""Plug-ins that Hydra finds in its namespace."""

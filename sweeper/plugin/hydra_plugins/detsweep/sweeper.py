@@ -1,0 +1,51 @@
+"""Hydra's sweeper slot: a shell around `sweeper.run`, which is imported when a sweep begins."""
+
+from collections.abc import Mapping, Sequence
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class DetsweepSweeper(Sweeper):
+    """Plans every job, then runs them through the launcher's executor without a batch barrier.
+
+    Args:
+        verb: ``train``, ``check`` or ``plan``.
+        params: axes that a recipe brings along; the command line wins over them.
+    """
+
+    def __init__(self, verb: str, params: Mapping[str, str] | None = None) -> None:
+        self.verb = verb
+        self.params = params or {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what Hydra composed."""
+        self.hydra_context = hydra_context
+        self.config = config
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        self.launcher = launcher
+
+    def sweep(self, arguments: Sequence[str]) -> None:
+        """Run the sweep.
+
+        Raises:
+            SystemExit: with the sweep's exit code, if it is not 0; Hydra drops what a sweeper returns.
+        """
+        from sweeper.run import run_verb
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        brought = [f"{key}={value}" for key, value in self.params.items()]
+        exit_code = run_verb(
+            self.verb,
+            [*brought, *arguments],
+            self.config,
+            self.hydra_context.config_loader,
+            self.launcher.start_executor,
+        )
+        if exit_code:
+            raise SystemExit(exit_code)

@@ -1,0 +1,215 @@
+"""Which type and range each setting may have: one table, and an override keeps the type of its default."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runners.contract.metrics import BEST_BY
+
+# Where MMDetection itself takes null for "leave it out"; elsewhere null is refused unless it is the default.
+NULLABLE_NODES = ("model", "pipeline", "optim_wrapper", "param_scheduler", "load_from")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one setting may be.
+
+    Attributes:
+        wanted: the rule in words.
+        accepts: whether a value that is not null follows it.
+        takes_null: whether null does.
+    """
+
+    wanted: str
+    accepts: Callable[[Any], bool]
+    takes_null: bool = False
+
+    def is_kept(self, value: Any) -> bool:
+        """Whether a value follows the rule."""
+        return self.takes_null if value is None else self.accepts(value)
+
+
+def whole(low: int, high: int | None = None, takes_null: bool = False) -> Rule:
+    """Return the rule of a whole number."""
+    ends = f"from {low} to {high}" if high is not None else f"from {low}"
+    words = f"a whole number {ends}{', or null' if takes_null else ''}"
+    return Rule(words, lambda value: _is_whole(value) and low <= value <= (value if high is None else high), takes_null)
+
+
+def number(low: float, high: float | None = None, low_is_out: bool = False) -> Rule:
+    """Return the rule of a finite number."""
+    ends = f"{'above' if low_is_out else 'from'} {low}" + (f", at most {high}" if high is not None else "")
+
+    def accepts(value: Any) -> bool:
+        if not _is_number(value) or not math.isfinite(value) or (high is not None and value > high):
+            return False
+        return bool(value > low if low_is_out else value >= low)
+
+    return Rule(f"a finite number {ends}", accepts)
+
+
+def choice(*names: str) -> Rule:
+    """Return the rule of a word out of several."""
+    return Rule(f"one of {', '.join(names)}", lambda value: value in names)
+
+
+_TEXT = Rule("text", lambda value: isinstance(value, str) and bool(value))
+_SIDE_PX = whole(32, 4096)  # below 32 the coarsest level of the neck has no pixel left
+
+# The one table of ranges. A key that a config has not is not looked at.
+SETTINGS: Mapping[str, Rule] = {
+    "seed": whole(0, 2**32 - 1),
+    "fold": whole(0, takes_null=True),
+    "batch_size": whole(1, 65536),
+    "n_epochs": whole(1, 100_000),
+    "best_by": choice(*BEST_BY),
+    "precision": choice("fp32", "bf16", "fp16"),
+    "optimizer.lr": number(0, low_is_out=True),
+    "optimizer.momentum": number(0, 1),
+    "optimizer.weight_decay": number(0),
+    "schedule.warmup_steps": whole(0),
+    "image_size.scale": Rule(
+        f"two sides in pixels, [WIDTH, HEIGHT], each {_SIDE_PX.wanted}",
+        lambda value: isinstance(value, list) and len(value) == 2 and all(map(_SIDE_PX.accepts, value)),
+    ),
+    "image_size.keep_ratio": Rule("true or false", lambda value: isinstance(value, bool)),
+    "evaluation.n_train_images": whole(0),
+    "dataset.root": Rule("a folder", _TEXT.accepts, takes_null=True),  # null: generated data has its own place
+    "dataset.n_folds": whole(2, 1000, takes_null=True),
+    "dataset.split_seed": whole(0),
+    "dataset.group_by": Rule("a key of the image records, or null", _TEXT.accepts, takes_null=True),
+    "gpus": Rule("all, none, or device numbers such as 0,1", lambda value: isinstance(value, str | int | list)),
+    "jobs_per_gpu": whole(1, 64),
+    "n_workers": whole(0, 256, takes_null=True),
+    "batch_per_step": whole(1, takes_null=True),
+    "job_limit": whole(1),
+    "output_dir": Rule("a folder", _TEXT.accepts),
+    "name": Rule("text, or null", _TEXT.accepts, takes_null=True),
+    "tracking.uri": Rule("an address, or null", _TEXT.accepts, takes_null=True),
+    "tracking.experiment": _TEXT,
+}
+
+
+def range_problems(config: DictConfig, keys: Sequence[str] = tuple(SETTINGS)) -> list[str]:
+    """Return a line for each setting whose value breaks its rule.
+
+    Args:
+        config: a composed config; values that cannot be resolved yet are left to `resolve`.
+        keys: which settings of the table are looked at.
+    """
+    problems = []
+    for key in keys:
+        rule = SETTINGS.get(key)
+        if rule is None or not _has(config, key):
+            continue
+        try:
+            value = OmegaConf.select(config, key, throw_on_missing=True)
+        except OmegaConfBaseException:
+            continue
+        value = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+        if not rule.is_kept(value):
+            problems.append(f"value out of range in {key}: {_shown(value)}; {rule.wanted}")
+    return problems
+
+
+def type_problem(key: str, default: Any, value: Any, line: str) -> str | None:
+    """Return a line if an override does not keep the type of what it replaces.
+
+    A number stays a number; whether it has to be whole is the table's affair, for YAML writes 10 where 10.0 is meant.
+
+    Args:
+        key: the overridden key.
+        default: what the config holds without the override.
+        value: the new value.
+        line: the override as it was given.
+    """
+    rule = SETTINGS.get(key)
+    if value is None:
+        can_be_left_out = key.partition(".")[0] in NULLABLE_NODES or isinstance(default, Mapping)
+        if default is None or can_be_left_out or (rule and rule.takes_null):
+            return None
+    elif default is None or key == "gpus" or _is_link(value):
+        return None
+    elif _kind(default) == _kind(value):
+        return None
+    what = f"{_kind(value)} {_shown(value)}" if value is not None else "null"
+    wanted = rule.wanted if rule else _kind(default)
+    quote = isinstance(default, str) and _is_number(value)
+    hint = f"; to mean text, quote it: \"{key}='{value}'\"" if quote else ""
+    return f"wrong type in override '{line}': {what}; wanted {wanted}, such as {_shown(default)}{hint}"
+
+
+def data_problems(config: DictConfig, n_images: int, n_classes: int) -> list[str]:
+    """Return a line for each setting that does not fit the data set.
+
+    Args:
+        config: a composed config.
+        n_images: images of the training split.
+        n_classes: classes of the data set.
+    """
+    problems = []
+    batch_size = OmegaConf.select(config, "batch_size")
+    if _is_whole(batch_size) and batch_size > n_images:
+        problems.append(f"value out of range in batch_size: {batch_size}; the training split has {n_images} images")
+    model = OmegaConf.to_container(config.model, resolve=False) if "model" in config else {}
+    return problems + [
+        f"number of classes differs from the data in {key}: {value}, but the data set has {n_classes}; "
+        "leave it to follow the data"
+        for key, value in _numbers_of_classes(model, "model")
+        if _is_whole(value) and value != n_classes
+    ]
+
+
+def _numbers_of_classes(node: Any, key: str) -> list[tuple[str, Any]]:
+    if isinstance(node, list):
+        return [pair for number, entry in enumerate(node) for pair in _numbers_of_classes(entry, f"{key}.{number}")]
+    if not isinstance(node, dict):
+        return []
+    own = [(f"{key}.num_classes", node["num_classes"])] if "num_classes" in node else []
+    return own + [pair for name, entry in node.items() for pair in _numbers_of_classes(entry, f"{key}.{name}")]
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or part not in node:
+            return False
+        node = node._get_node(part)
+    return True
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_link(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a truth value"
+    if _is_number(value):
+        return "a number"
+    if isinstance(value, list):
+        return (
+            "a list of numbers" if value and all(_is_number(entry) or _is_link(entry) for entry in value) else "a list"
+        )
+    return "a mapping" if isinstance(value, Mapping) else "text"
+
+
+def _shown(value: Any) -> str:
+    """Return a value as YAML would write it, cut to a line's length."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,155 @@
+"""The final values of a config: every interpolation replaced, what is missing or leads nowhere told with its file."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException, UnsupportedInterpolationType
+
+from runners.contract.errors import UserError
+from runners.contract.naming import GROUPS
+from sweeper.axes import SWEEP_SETTINGS
+from sweeper.overrides import nearest
+from sweeper.setting_rules import SETTINGS, range_problems
+
+MISSING = "???"
+
+
+def sweep_settings(config: DictConfig) -> dict[str, Any]:
+    """Return the sweep's own settings, resolved.
+
+    Raises:
+        UserError: a value is missing or breaks its rule.
+    """
+    keys = [key for key in SWEEP_SETTINGS if key in config]
+    problems = range_problems(config, [key for key in SETTINGS if key.partition(".")[0] in keys])
+    if problems:
+        raise UserError(*problems)
+    settings: dict[str, Any] = resolve(OmegaConf.masked_copy(config, keys))
+    return settings
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """Return the config as plain data, every interpolation replaced; Hydra's own node becomes `choices`.
+
+    Raises:
+        UserError: values are missing, or interpolations lead nowhere or in a circle; all of them.
+    """
+    problems = missing_problems(config)
+    if not problems:
+        try:
+            resolved = OmegaConf.to_container(_without_hydra(config), resolve=True)
+        except OmegaConfBaseException as error:
+            problems = interpolation_problems(config) or [_reason(error, [])]
+    if problems:
+        raise UserError(*problems)
+    assert isinstance(resolved, dict)
+    chosen = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    choices = {group: chosen[group] for group in GROUPS if group in chosen}
+    return {str(key): value for key, value in resolved.items()} | ({"choices": choices} if choices else {})
+
+
+def missing_problems(config: DictConfig) -> list[str]:
+    """Return a line for each value that a config leaves to the person (``???``)."""
+    raw = OmegaConf.to_container(_without_hydra(config), resolve=False)
+    return [
+        f"missing value in {key}: {MISSING} in {origin(config, key)}; give {key}=VALUE"
+        for key, value in leaves(raw)
+        if value == MISSING
+    ]
+
+
+def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) for everything in plain data that is neither a mapping nor a list."""
+    if isinstance(node, dict | list):
+        for name, entry in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from leaves(entry, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node
+
+
+def origin(config: DictConfig, key: str) -> str:
+    """Return what gave a key its value: the override, or the file of a chosen option.
+
+    Args:
+        config: a composed config with Hydra's node.
+        key: a dotted key.
+    """
+    if "hydra" not in config:
+        return "the config"
+    task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    for line in reversed([str(entry) for entry in task]):
+        if line.partition("=")[0].lstrip("+") == key:
+            return f"override '{line}'"
+    options = [f"{group}/{option}" for group, option in config.hydra.runtime.choices.items() if isinstance(option, str)]
+    folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
+    for name in [*reversed(options), str(config.hydra.job.config_name)]:
+        for path in (folder / f"{name}.yaml" for folder in folders):
+            if path.is_file() and _sets(path, key):
+                return str(path)
+    return "the config"
+
+
+def _sets(path: Path, key: str) -> bool:
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for part in key.split("."):
+        if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, dict) and part in node:
+            node = node[part]
+        else:
+            return False
+    return True
+
+
+def interpolation_problems(config: DictConfig) -> list[str]:
+    """Return a line for each interpolation that cannot be replaced; one that only follows a broken one is left out."""
+    ours = _without_hydra(config)
+    values = dict(leaves(OmegaConf.to_container(ours, resolve=False)))
+    reasons: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, str) and "${" in value:
+            try:
+                OmegaConf.select(ours, key, throw_on_missing=True)
+            except OmegaConfBaseException as error:
+                reasons[key] = _reason(error, list(values))
+    leads_to = {key: {other for other in reasons if other != key and _names(values[key], other)} for key in reasons}
+    explained = {key for key in reasons if not leads_to[key]}
+    followers: set[str] = set()
+    while True:
+        more = {key for key in reasons if leads_to[key] & (explained | followers)} - followers
+        if not more:
+            break
+        followers |= more
+    return [
+        f"broken interpolation in {key}: {values[key]} in {origin(config, key)}; {reason}"
+        for key, reason in reasons.items()
+        if key not in followers
+    ]
+
+
+def _names(text: str, key: str) -> bool:
+    """Whether an interpolation reads a key or something around it."""
+    return any(key == name or key.startswith(f"{name}.") for name in re.findall(r"\$\{([\w.]+)\}", text))
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _reason(error: OmegaConfBaseException, keys: list[str]) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return "; ".join(cause.problems)
+        cause = cause.__cause__ or cause.__context__
+    text = str(error).splitlines()[0]
+    if isinstance(error, InterpolationKeyError):
+        wanted = text.partition("'")[2].partition("'")[0]
+        return f"there is no '{wanted}'{nearest(wanted, keys)}"
+    if isinstance(error, UnsupportedInterpolationType):
+        return f"there is no resolver '{text.rpartition(' ')[2]}'"
+    return "it leads back to itself" if "Recursive" in text else text
