@@ -11,6 +11,7 @@ from runners.contract.errors import UserError
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptSpec
 from runners.pipeline import import_transforms, with_pipeline, with_tuples
+from runners.pretrained import place_weights, read_weights_only
 
 # A warm-up of one iteration would leave mmengine's LinearLR at its first, tiny factor for good.
 MIN_WARMUP_ITERATIONS = 2
@@ -32,13 +33,17 @@ def build_mm_config(config: Mapping[str, Any], spec: AttemptSpec, work_dir: Path
         UserError: the precision does not run on the device.
     """
     import_transforms()
+    read_weights_only()
+    model, load_from = with_tuples(config["model"]), config["load_from"]
+    if config["weights"]["name"] == "file":
+        load_from = place_weights(model, load_from)
     has_val = config["dataset"]["val"] is not None
     has_test = config["dataset"]["test"] is not None
     return Config(
         {
             "default_scope": "mmdet",
             "work_dir": str(work_dir),
-            "model": with_tuples(config["model"]),
+            "model": model,
             "train_dataloader": train_dataloader(config, spec),
             "train_cfg": {"type": "EpochBasedTrainLoop", "max_epochs": config["n_epochs"], "val_interval": 1},
             "optim_wrapper": _optim_wrapper(config, spec),
@@ -51,7 +56,7 @@ def build_mm_config(config: Mapping[str, Any], spec: AttemptSpec, work_dir: Path
             "test_evaluator": evaluator(config, "test") if has_test else None,
             "randomness": {"seed": config["seed"]},
             "env_cfg": {"cudnn_benchmark": False, "mp_cfg": {"mp_start_method": "fork", "opencv_num_threads": 0}},
-            "load_from": config["load_from"],
+            "load_from": load_from,
             "resume": False,
             "log_level": "INFO",
         }

@@ -11,7 +11,7 @@ from runners.pipeline import OWN_TRANSFORMS, TRANSFORMS_MODULE
 
 
 def write_mm_file(mm_cfg: Config, path: Path) -> None:
-    """Write the config of mmengine's Runner as a Python file for ``tools/train.py``, ``tools/test.py`` and `init_detector`.
+    """Write the config of mmengine's Runner as a Python file that MMDetection's own tools load.
 
     Args:
         mm_cfg: what `build_mm_config` gave; it is not changed.

@@ -1,11 +1,12 @@
-"""Other people's checkpoints as a starting point: read without running code, and put where MMDetection loads them from."""
+"""Other people's checkpoints as a starting point: read without running code, and handed to MMDetection's own loading."""
 
 import pickle
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader, load_from_http, load_from_local
 
 from runners.contract.errors import UserError
 
@@ -20,20 +21,27 @@ class _Ignored:
         pass
 
 
-# Training logs that mmengine keeps in its checkpoints, and the function by which they would be built. PyTorch refuses a file
-# that holds them; with these in their place it loads the weights, and nothing in the file can call anything.
-_STAND_INS = (
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "builtins.getattr",
-    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-    "numpy.ndarray",
-    "numpy.dtype",
-)
+# The training logs in mmengine's checkpoints, and the function by which they would be built. PyTorch refuses files that
+# hold them; with these in their place the weights load, and nothing in the file can call anything.
+_STAND_INS = [
+    (_Ignored, name)
+    for name in (
+        "builtins.getattr",
+        "mmengine.logging.history_buffer.HistoryBuffer",
+        "numpy.core.multiarray._reconstruct",
+        "numpy.core.multiarray.scalar",
+        "numpy._core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy.dtype",
+        "numpy.ndarray",
+    )
+]
 
 
-def allow_mmengine_checkpoints() -> None:
-    """Let `torch.load` accept checkpoints that mmengine wrote, still with ``weights_only=True``; once per process."""
-    torch.serialization.add_safe_globals([(_Ignored, name) for name in _STAND_INS])
+def read_weights_only() -> None:
+    """Have mmengine read the weights in a checkpoint and nothing else; calling it again changes nothing."""
+    CheckpointLoader.register_scheme("", _weights_only(load_from_local), force=True)
+    CheckpointLoader.register_scheme(("http://", "https://"), _weights_only(load_from_http), force=True)
 
 
 def place_weights(model: dict[str, Any], path: str) -> str | None:
@@ -47,9 +55,9 @@ def place_weights(model: dict[str, Any], path: str) -> str | None:
         What mmengine's Runner shall load into the whole detector, if anything.
 
     Raises:
-        UserError: the file holds anything but weights.
+        UserError: the file holds no weights, or more than weights.
     """
-    if _holds_detector(path):
+    if any(name.startswith("backbone.") for name in _read_state_dict(path)):
         print_log(f"weights.path: {path} holds a detector", logger="current")
         return path
     print_log(f"weights.path: {path} holds a backbone", logger="current")
@@ -57,19 +65,25 @@ def place_weights(model: dict[str, Any], path: str) -> str | None:
     return None
 
 
-def _holds_detector(path: str) -> bool:
-    allow_mmengine_checkpoints()
+def _read_state_dict(path: str) -> dict[str, Any]:
     try:
-        content = torch.load(Path(path), map_location="meta", weights_only=True)
+        # Only the names are wanted: on the meta device the tensors take no memory.
+        content = _weights_only(torch.load)(path, map_location="meta", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"unreadable checkpoint in weights.path: {path} ({reason}); give a file of weights only"
-        ) from None
-    # mmengine's checkpoints, the Swin authors' and bare state dicts; the backbone of a detector is called so in all of them.
+        raise UserError(f"unreadable file in weights.path: {path} ({reason}); give a checkpoint of weights") from None
+    # mmengine puts the weights under one name, the authors of Swin under another; a bare state dict is fine as well.
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+    if not isinstance(content, dict) or not any(isinstance(value, torch.Tensor) for value in content.values()):
         raise UserError(f"no weights in weights.path: {path} holds {type(content).__name__}; give a state dict")
-    return any(name.startswith("backbone.") for name in content)
+    return content
+
+
+def _weights_only(load: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with torch.serialization.safe_globals(_STAND_INS):
+            return load(*args, **kwargs)
+
+    return wrapped

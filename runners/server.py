@@ -114,9 +114,12 @@ class Server:
         if attempt in self._pids:
             raise ValueError("this attempt is running already")
         server_pid = os.getpid()
+        # A TERM that comes before the job listens has to wait for it, or it would end the job without a result.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             self._become_job(folder, env, server_pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._pids[attempt] = pid
         self._tell("started", attempt=attempt, pid=pid)
 
@@ -228,6 +231,7 @@ def main() -> None:
     os.dup2(events, 1)
     os.close(events)
     Server(arguments.grace_s).serve()
+    gc.unfreeze()  # or extension modules report leaks at exit
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class StopRequest:
         """Take TERM and the first Ctrl-C as a request to save and stop; a second Ctrl-C kills."""
         signal.signal(signal.SIGTERM, self._take_signal)
         signal.signal(signal.SIGINT, self._take_signal)
+        # The warm server forks with TERM held back until here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def raise_if_asked(self) -> None:
         """Raise `Stopped` if a stop was asked for.

@@ -215,7 +215,7 @@ def explain(error: Exception, conf_dir: Path, words: Sequence[str] = ()) -> User
 
 
 def _with_some_classes(config: DictConfig) -> DictConfig:
-    """Return a copy whose class list does not ask for the data set, which is looked at later and tells its own mistakes."""
+    """Return a copy whose class list does not ask for the data set, which is looked at later, by `prepare_dataset`."""
     if not OmegaConf.is_interpolation(OmegaConf.select(config, "dataset"), "classes"):
         return config
     sample = copy.deepcopy(config)

@@ -13,6 +13,7 @@ from runners.contract.naming import titles
 from sweeper.axes import SWEEP_SETTINGS, Axes
 from sweeper.compose import Composer
 from sweeper.dataset import PreparedDataset, prepare_dataset
+from sweeper.setting_rules import batch_problems, class_count_problems
 from sweeper.settings import resolve
 
 
@@ -74,6 +75,12 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
         try:
             config = composer.compose(axes.overrides(point))
             dataset = _prepare(config, output_dir)
+            mismatches = [
+                *batch_problems(config, dataset.n_images["train"]),
+                *class_count_problems(config, len(dataset.classes)),
+            ]
+            if mismatches:
+                raise UserError(*mismatches)
         except UserError as error:
             problems += [problem for problem in error.problems if problem not in problems]
             continue

@@ -12,6 +12,7 @@ from runners.contract.folder import JobFolder, SweepFolder
 # key -> what it is when it is not given
 KEYS = {"output_dir": "outputs", "tracking.experiment": "", "tracking.uri": ""}
 DEFAULT_EXPERIMENT = "detsweep"
+FILE_WIDTH = 140
 
 
 def run_report(words: Sequence[str]) -> int:
@@ -22,7 +23,7 @@ def run_report(words: Sequence[str]) -> int:
     """
     names, values = _read_words(words)
     output_dir = Path(values["output_dir"]).absolute()
-    console = Console(highlight=False)
+    console = open_console()
     if names and names[0] == "submission":
         if len(names) != 2:
             raise UserError(f"run in detsweep report {' '.join(words)}: {len(names) - 1} given; name one")
@@ -39,6 +40,12 @@ def run_report(words: Sequence[str]) -> int:
         return 0
     print_report(find_sweep(names[0] if names else None, output_dir), console)
     return 0
+
+
+def open_console() -> Console:
+    """Return the console of this command; a file or a pipe has no width, and tables need room for titles."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
 
 
 def print_report(sweep: SweepFolder, console: Console) -> None:

@@ -26,7 +26,7 @@ from sweeper.executors.base import Executor
 from sweeper.journal import Journal
 from sweeper.plan import Plan, make_plan
 from sweeper.progress import Progress
-from sweeper.report import print_report
+from sweeper.report import open_console, print_report
 from sweeper.settings import sweep_settings
 from sweeper.slots import Slot, plan_slots
 from sweeper.sweep_folder import make_sweep_folder, write_sweep
@@ -58,7 +58,7 @@ def run_verb(
     Raises:
         UserError: something the user can mend; nothing was trained.
     """
-    console = Console(highlight=False)
+    console = open_console()
     axes = read_axes(OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)))
     settings = sweep_settings(config)
     output_dir = Path(settings["output_dir"]).absolute()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from runners.contract.metrics import BEST_BY
 
 # Where MMDetection itself takes null for "leave it out"; elsewhere null is refused unless it is the default.
 NULLABLE_NODES = ("model", "pipeline", "optim_wrapper", "param_scheduler", "load_from")
+NULLABLE_SPLITS = ("dataset.val", "dataset.test")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,12 @@ SETTINGS: Mapping[str, Rule] = {
     "batch_per_step": whole(1, takes_null=True),
     "job_limit": whole(1),
     "output_dir": Rule("a folder", _TEXT.accepts),
-    "name": Rule("text, or null", _TEXT.accepts, takes_null=True),
+    # It becomes part of a folder's name.
+    "name": Rule(
+        "up to 60 letters, digits and . _ -, or null",
+        lambda value: isinstance(value, str) and re.fullmatch(r"[\w][\w.\-]{0,59}", value) is not None,
+        takes_null=True,
+    ),
     "tracking.uri": Rule("an address, or null", _TEXT.accepts, takes_null=True),
     "tracking.experiment": _TEXT,
 }
@@ -130,12 +137,10 @@ def type_problem(key: str, default: Any, value: Any, line: str) -> str | None:
     """
     rule = SETTINGS.get(key)
     if value is None:
-        can_be_left_out = key.partition(".")[0] in NULLABLE_NODES or isinstance(default, Mapping)
+        can_be_left_out = key in NULLABLE_SPLITS or key.partition(".")[0] in NULLABLE_NODES
         if default is None or can_be_left_out or (rule and rule.takes_null):
             return None
-    elif default is None or key == "gpus" or _is_link(value):
-        return None
-    elif _kind(default) == _kind(value):
+    elif default is None or key == "gpus" or _is_link(value) or _is_of_a_kind(default, value):
         return None
     what = f"{_kind(value)} {_shown(value)}" if value is not None else "null"
     wanted = rule.wanted if rule else _kind(default)
@@ -144,20 +149,28 @@ def type_problem(key: str, default: Any, value: Any, line: str) -> str | None:
     return f"wrong type in override '{line}': {what}; wanted {wanted}, such as {_shown(default)}{hint}"
 
 
-def data_problems(config: DictConfig, n_images: int, n_classes: int) -> list[str]:
-    """Return a line for each setting that does not fit the data set.
+def batch_problems(config: DictConfig, n_images: int) -> list[str]:
+    """Return a line if a batch is larger than the training split.
 
     Args:
         config: a composed config.
         n_images: images of the training split.
+    """
+    batch_size = OmegaConf.select(config, "batch_size")
+    if not _is_whole(batch_size) or batch_size <= n_images:
+        return []
+    return [f"value out of range in batch_size: {batch_size}; the training split has {n_images} images"]
+
+
+def class_count_problems(config: DictConfig, n_classes: int) -> list[str]:
+    """Return a line for each `num_classes` in the model that the data set contradicts.
+
+    Args:
+        config: a composed config.
         n_classes: classes of the data set.
     """
-    problems = []
-    batch_size = OmegaConf.select(config, "batch_size")
-    if _is_whole(batch_size) and batch_size > n_images:
-        problems.append(f"value out of range in batch_size: {batch_size}; the training split has {n_images} images")
     model = OmegaConf.to_container(config.model, resolve=False) if "model" in config else {}
-    return problems + [
+    return [
         f"number of classes differs from the data in {key}: {value}, but the data set has {n_classes}; "
         "leave it to follow the data"
         for key, value in _numbers_of_classes(model, "model")
@@ -195,6 +208,16 @@ def _is_link(value: Any) -> bool:
     return isinstance(value, str) and "${" in value
 
 
+def _is_of_a_kind(default: Any, value: Any) -> bool:
+    if isinstance(default, list) and isinstance(value, list):
+        return not _holds_numbers(default) or _holds_numbers(value)
+    return _kind(default) == _kind(value)
+
+
+def _holds_numbers(values: list[Any]) -> bool:
+    return bool(values) and all(_is_number(entry) or _is_link(entry) for entry in values)
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
@@ -203,9 +226,7 @@ def _kind(value: Any) -> str:
     if _is_number(value):
         return "a number"
     if isinstance(value, list):
-        return (
-            "a list of numbers" if value and all(_is_number(entry) or _is_link(entry) for entry in value) else "a list"
-        )
+        return "a list of numbers" if _holds_numbers(value) else "a list"
     return "a mapping" if isinstance(value, Mapping) else "text"
 
 

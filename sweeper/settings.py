@@ -80,8 +80,10 @@ def origin(config: DictConfig, key: str) -> str:
     """
     if "hydra" not in config:
         return "the config"
+    # Unresolved, for an override may itself hold the interpolation that is broken.
     task = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-    for line in reversed([str(entry) for entry in task]):
+    assert isinstance(task, list)
+    for line in reversed(task):
         if line.partition("=")[0].lstrip("+") == key:
             return f"override '{line}'"
     options = [f"{group}/{option}" for group, option in config.hydra.runtime.choices.items() if isinstance(option, str)]

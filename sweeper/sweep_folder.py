@@ -46,9 +46,8 @@ def write_sweep(folder: SweepFolder, plan: Plan, name: str, command: Sequence[st
             "axes": {key: list(values) for key, values in plan.axes.values.items()},
             "settings": _without_secrets(plan.settings),
             "versions": stack_versions(),
-            "dataset": next(iter(datasets.values())),
             "datasets": list(datasets.values()),
-            "jobs": [{"id": job.job_id, "title": job.title, "overrides": list(job.overrides)} for job in plan.jobs],
+            "jobs": [_describe_job(job) for job in plan.jobs],
         },
         allow_unicode=True,
         sort_keys=False,
@@ -60,6 +59,15 @@ def write_sweep(folder: SweepFolder, plan: Plan, name: str, command: Sequence[st
         job_folder.checkpoints.mkdir()
         job_folder.predictions.mkdir()
         write_text(job_folder.config, yaml.safe_dump(dict(job.config), allow_unicode=True, sort_keys=False))
+
+
+def _describe_job(job: PlannedJob) -> dict[str, Any]:
+    return {
+        "id": job.job_id,
+        "title": job.title,
+        "overrides": list(job.overrides),
+        "fingerprint": job.dataset.fingerprint,
+    }
 
 
 def _describe_dataset(job: PlannedJob) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The composed config is that of mmdet's model zoo, field by field; every difference is named below, with its reason."""
+"""The composed config is that of mmdet's model zoo, field by field; differences are named below, with the reason."""
 
 import importlib.util
 from collections.abc import Mapping

@@ -1,0 +1,133 @@
+"""Trying a job out in seconds: its real model, optimizer and pipelines take one training and one validation step."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from runners.complexity import count_parameters
+from runners.contract import metrics as names
+from runners.contract.folder import AttemptFolder
+from runners.contract.metrics import metric
+from runners.contract.records import AttemptResult, AttemptSpec
+from runners.contract.states import AttemptOutcome
+from runners.dataset import use_strict_datasets
+from runners.failures import Diverged
+from runners.mm_config import annotation_file, eval_dataloader
+from runners.training import JobRunner, build_runner, build_train_loader
+from runners.val_loss import shared_features, validation_losses
+
+LONGEST_SIDE_PX = 128
+BATCH = 2
+
+
+def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec) -> AttemptResult:
+    """Build the job, and take a step of training and one of validation on two of its own images, scaled down.
+
+    Nothing is downloaded or loaded: the weights are random.
+
+    Args:
+        folder: the attempt.
+        config: the job's config.
+        spec: the attempt's spec; batch and workers are the check's own.
+
+    Raises:
+        Diverged: a loss is negative or not finite.
+        DataError: an image cannot be used.
+    """
+    tried = _tried_config(config, folder)
+    tried_spec = AttemptSpec(**{**vars(spec), "n_workers": 0, "batch_per_step": BATCH, "accumulation": 1})
+    loader = build_train_loader(tried, tried_spec)
+    runner, _ = build_runner(tried, tried_spec, loader, hooks=[])
+    values = _training_step(runner, next(iter(loader)))
+    values |= _validation_step(runner, tried, tried_spec)
+    values[names.PARAMETERS_M] = count_parameters(runner.model) / 1e6
+    return AttemptResult(folder.number, AttemptOutcome.COMPLETED, metrics=values, finished_at=time.time())
+
+
+def _tried_config(config: Mapping[str, Any], folder: AttemptFolder) -> dict[str, Any]:
+    """Return the config without pretrained weights and with two images as its training split."""
+    path = folder.path / "check_images.json"
+    path.write_text(json.dumps(_images_with_objects(config, BATCH), ensure_ascii=False), encoding="utf-8")
+    dataset = {**config["dataset"], "train": {**config["dataset"]["train"], "ann_file": str(path.resolve())}}
+    return {**config, "dataset": dataset, "model": _without_pretrained(config["model"]), "load_from": None}
+
+
+def _images_with_objects(config: Mapping[str, Any], number: int) -> dict[str, Any]:
+    truth = json.loads(annotation_file(config, "train").read_bytes())
+    chosen = set(list(dict.fromkeys(annotation["image_id"] for annotation in truth["annotations"]))[:number])
+    return {
+        "images": [image for image in truth["images"] if image["id"] in chosen],
+        "annotations": [annotation for annotation in truth["annotations"] if annotation["image_id"] in chosen],
+        "categories": truth["categories"],
+    }
+
+
+def _without_pretrained(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        is_pretrained = isinstance(value.get("init_cfg"), Mapping) and value["init_cfg"].get("type") == "Pretrained"
+        return {key: _without_pretrained(v) for key, v in value.items() if not (is_pretrained and key == "init_cfg")}
+    if isinstance(value, list | tuple):
+        return type(value)(_without_pretrained(entry) for entry in value)
+    return value
+
+
+def _training_step(runner: JobRunner, batch: dict[str, Any]) -> dict[str, float]:
+    runner.model.init_weights()
+    runner.model.train()
+    optimizer = runner.build_optim_wrapper(runner.optim_wrapper)
+    losses = runner.model.train_step(_scaled_down(batch, is_truth_resized=True), optimizer)
+    return _checked("train", losses)
+
+
+def _validation_step(runner: JobRunner, config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, float]:
+    loader_config = eval_dataloader(config, spec, "train")
+    use_strict_datasets(loader_config)
+    batch = _scaled_down(next(iter(Runner.build_dataloader(loader_config))), is_truth_resized=False)
+    model = runner.model.eval()
+    with torch.no_grad(), shared_features(model):
+        data = model.data_preprocessor(batch, False)
+        losses = validation_losses(model, data["inputs"], data["data_samples"])
+        model(data["inputs"], data["data_samples"], mode="predict")
+    return _checked("val", losses)
+
+
+def _checked(split: names.Split, losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return the losses under their full names.
+
+    Raises:
+        Diverged: one is negative or not finite.
+    """
+    values = {metric(split, name): float(value) for name, value in losses.items() if "loss" in name}
+    for name, value in values.items():
+        if not math.isfinite(value) or value < 0:
+            raise Diverged(f"{name} is {value:.4g} in the first step; a loss is finite and at least 0")
+    return values
+
+
+def _scaled_down(batch: dict[str, Any], *, is_truth_resized: bool) -> dict[str, Any]:
+    """Scale a batch of images, as a data loader gives it, to at most 128 pixels.
+
+    Args:
+        batch: ``inputs`` (each (3, H, W), uint8) and ``data_samples``.
+        is_truth_resized: whether the boxes are in pixels of the inputs (training) or of the original image (test).
+    """
+    inputs = []
+    for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
+        factor = min(1.0, LONGEST_SIDE_PX / max(image.shape[-2:]))
+        small = interpolate(image[None].float(), scale_factor=factor, mode="bilinear")[0].round().to(image.dtype)
+        inputs.append(small)
+        if is_truth_resized:
+            for instances in (sample.gt_instances, sample.ignored_instances):
+                instances.bboxes.rescale_((factor, factor))
+        width_factor, height_factor = sample.scale_factor
+        sample.set_metainfo(
+            {"img_shape": tuple(small.shape[-2:]), "scale_factor": (width_factor * factor, height_factor * factor)}
+        )
+    return {"inputs": inputs, "data_samples": batch["data_samples"]}
