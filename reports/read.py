@@ -100,8 +100,11 @@ def _open(experiment: Experiment) -> tuple["MlflowClient", str]:
     # Opening a missing SQLite file would make an empty store there, and take seconds to do so.
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         raise UserError(f"{where}: there is none; run a sweep first, or say output_dir or tracking.uri")
-    # MLflow reads this when it is imported; a report tells nobody that it was made.
+    # MLflow reads these when it is imported: a report tells nobody that it was made, and a person waits for it, whom
+    # MLflow's own patience with a server that is down would keep for four minutes.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     # Imported here because it takes four seconds, which a report of a folder need not wait for.
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -111,7 +114,9 @@ def _open(experiment: Experiment) -> tuple["MlflowClient", str]:
         found = client.get_experiment_by_name(experiment.name)
         known = [other.name for other in client.search_experiments()] if found is None else []
     except MlflowException as error:
-        raise UserError(f"{where}: {str(error).splitlines()[0]}; is the address right, and the server up?") from error
+        # MLflow quotes the address as it was given.
+        said = str(error).splitlines()[0].replace(uri, _shown(uri))
+        raise UserError(f"{where}: {said}; is the address right, and the server up?") from error
     if found is None:
         raise UserError(f"{where}: no experiment {experiment.name!r}; it holds {', '.join(sorted(known))}")
     return client, str(found.experiment_id)

@@ -1,4 +1,4 @@
-"""Other people's checkpoints as a starting point: read without running code, and handed to MMDetection's own loading."""
+"""Other people's checkpoints as a starting point: read without running code, and handed to MMDetection's loading."""
 
 import pickle
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class _Ignored:
 
 # The training logs in mmengine's checkpoints, and the function by which they would be built. PyTorch refuses files that
 # hold them; with these in their place the weights load, and nothing in the file can call anything.
-_STAND_INS = [
+_STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Ignored, name)
     for name in (
         "builtins.getattr",

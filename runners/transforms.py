@@ -16,7 +16,7 @@ class RandomRotate90(BaseTransform):  # type: ignore[misc]
 
     mmdet's own `Rotate` keeps the canvas and cuts off what no longer fits. To be placed before the image is resized.
 
-    Required keys: ``img`` (H, W, 3), ``gt_bboxes`` (N, 4) xyxy in pixels of ``img``. Modified keys: these, ``img_shape``.
+    Required keys: ``img`` (H, W, 3), ``gt_bboxes`` (N, 4) xyxy in pixels of it. Modified keys: these and ``img_shape``.
     """
 
     @cache_randomness  # type: ignore[untyped-decorator]

@@ -1,7 +1,6 @@
 """``detsweep check``: one training and one validation step of every distinct model, a line per combination."""
 
 import json
-import shutil
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -74,10 +73,7 @@ def _measured(result: AttemptResult | None) -> str:
 
 
 def check_models(plan: Plan, folder: SweepFolder, slots: Sequence[Slot], executor: Executor, console: Console) -> int:
-    """Let every distinct model take its steps; print a line per job; return 0, or 1 if one failed.
-
-    The folder is removed again if all went well, and kept with its logs if not.
-    """
+    """Let every distinct model take its steps; print a line per job; return 0, or 1 if one failed."""
     write_sweep(folder, plan, "check", ["detsweep", "check"])
     models = distinct_models(plan)
     console.print(
@@ -88,8 +84,6 @@ def check_models(plan: Plan, folder: SweepFolder, slots: Sequence[Slot], executo
     first = {jobs[0].job_id: jobs[0] for jobs in models}
     with Journal(folder.journal) as journal:
         exit_code = Controller(first, folder, slots, executor, journal, tracker, display, mode="check").run()
-    if exit_code == 0:
-        shutil.rmtree(folder.path)
-    else:
+    if exit_code:
         display.say(f"logs: {folder.path}")
     return exit_code

@@ -157,6 +157,10 @@ class Composer:
         if override.is_delete():
             return None
         for option in value if isinstance(value, list) else [value]:
+            if option == "":
+                return (
+                    f"no value in override '{override.input_line}': axis '{group}' has none; choices: {quoted(options)}"
+                )
             if not isinstance(option, str) or option not in options:
                 near = nearest(str(option), options)
                 return (

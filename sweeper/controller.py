@@ -219,10 +219,13 @@ class Controller:
                 self.executor.kill(running.folder)
         elif new:
             self._kill_at_s = time.monotonic() + GRACE_S
-            self.progress.say(f"stopping, {len(self._running)} jobs are saving; Ctrl-C again kills")
+            self.progress.say(f"stopping, {self._count()} saving; Ctrl-C again kills")
             self.journal.append("stop_asked", reason="interrupt", signal=new[0])
             return [StopAsked("interrupt")]
         return []
+
+    def _count(self) -> str:
+        return "1 job is" if len(self._running) == 1 else f"{len(self._running)} jobs are"
 
 
 def accumulation_for(batch_size: int, batch_per_step: int | None) -> int:

@@ -76,20 +76,24 @@ def run_verb(
         output_dir, "check" if verb == "check" else settings["name"] or _name(axes, config), datetime.now(timezone.utc)
     )
     executor = start_executor(folder.path / "server.log", lease.descriptors)
+    is_kept = False
     try:
         plan = make_plan(composer, axes, settings, output_dir)
         for notice in plan.notices:
             console.print(Text(f"note: {notice}"), soft_wrap=True)
         if verb == "check":
-            return check_models(plan, folder, slots, executor, console)
+            exit_code = check_models(plan, folder, slots, executor, console)
+            is_kept = exit_code != 0
+            return exit_code
         fetch_weights([job.config for job in plan.jobs])
+        is_kept = True
         write_sweep(folder, plan, folder.sweep_id.split("_", 1)[1].rpartition("_")[0], ["detsweep", *_command()])
         return _train(plan, folder, slots, executor, settings, output_dir, console)
     finally:
         executor.close()
         lease.close()
-        if not folder.sweep.exists():
-            # Refused, or only checked: nothing was started that the folder should remember.
+        if not is_kept:
+            # Refused, or checked and found good: nothing that anybody would look for.
             shutil.rmtree(folder.path)
 
 
@@ -102,7 +106,7 @@ def _train(
     output_dir: Path,
     console: Console,
 ) -> int:
-    console.print(Text(f"sweep {folder.path}: {len(plan.jobs)} jobs on {_describe(slots)}"), soft_wrap=True)
+    console.print(Text(f"sweep {folder.path}: {_count(plan)} on {_describe(slots)}"), soft_wrap=True)
     tracking = tracking_settings(settings["tracking"], output_dir)
     with (
         Progress(console, {job.job_id: job.title for job in plan.jobs}) as progress,
@@ -172,10 +176,14 @@ def _describe(slots: Sequence[Slot]) -> str:
     return f"{len(slots)} slots ({', '.join(sorted(devices))}{threads})"
 
 
+def _count(plan: Plan) -> str:
+    return "1 job" if len(plan.jobs) == 1 else f"{len(plan.jobs)} jobs"
+
+
 def _print_plan(console: Console, plan: Plan) -> None:
     for notice in plan.notices:
         console.print(Text(f"note: {notice}"), soft_wrap=True)
-    table = Table(title=f"{len(plan.jobs)} jobs", title_justify="left")
+    table = Table(title=_count(plan), title_justify="left")
     table.add_column("job")
     table.add_column("title", overflow="fold")
     for key in plan.axes.values:

@@ -1,7 +1,7 @@
 """Fixtures of the reports' tests: a written sweep, and the same sweep in a real MLflow store."""
 
 import json
-from pathlib import Path
+import socket
 
 import pytest
 import yaml
@@ -30,6 +30,14 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, Expe
     uri = f"sqlite:///{output_dir / 'mlflow.db'}"
     _ship(folder, TrackingSettings(uri, "trash", output_dir / "artifacts"))
     return folder, Experiment("trash", uri)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _ship(folder: SweepFolder, settings: TrackingSettings) -> None:

@@ -1,4 +1,4 @@
-"""A sweep that shows everything a report can show; `python -m tests.reports.gallery FOLDER` writes its report to look at."""
+"""A sweep that shows all a report can show; `python -m tests.reports.gallery FOLDER` writes it, to be looked at."""
 
 import sys
 from pathlib import Path

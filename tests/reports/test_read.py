@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reports.read import Experiment, find_job_folder, read_runs
 from reports.records import Point, RunRecord, fold_points
@@ -105,6 +106,11 @@ def test_a_password_in_an_address_is_not_told() -> None:
     assert "secret" not in str(told.value)
 
 
+def test_a_server_that_is_down_is_told_soon(unused_port: int) -> None:
+    with pytest.raises(UserError, match="is the address right, and the server up"):
+        read_runs(Experiment("detsweep", f"http://127.0.0.1:{unused_port}"))
+
+
 def test_a_folder_without_a_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no file sweep\.yaml"):
         read_runs(SweepFolder(tmp_path))
@@ -117,13 +123,11 @@ def test_a_journal_damaged_in_the_middle_is_refused_and_a_torn_end_is_not(tmp_pa
     assert read_runs(folder).runs[0].state is JobState.COMPLETED
     with folder.journal.open("a") as file:
         file.write("\n")
-    with pytest.raises(UserError, match="journal in .* damaged"):
+    with pytest.raises(UserError, match=r"journal in .*: damaged"):
         read_runs(folder)
 
 
 def test_jobs_of_several_data_sets_are_told_apart_or_left_unknown(tmp_path: Path) -> None:
-    import yaml
-
     folder = write_sweep(tmp_path, [WrittenJob(), WrittenJob()])
     sweep = yaml.safe_load(folder.sweep.read_text())
     other = {**sweep["dataset"], "fingerprint": "other", "labelled": {"val": True}}

@@ -57,7 +57,7 @@ def test_our_conf_wins_in_a_folder_that_has_packages_of_the_same_names(tmp_path:
 def test_gpus_is_one_setting_and_no_axis(tmp_path: Path) -> None:
     shown = detsweep(tmp_path, "plan", *SMALL, *MODEL, "gpus=0,1")
     assert shown.returncode == 0, shown.stderr
-    assert "1 jobs" in shown.stdout
+    assert "1 job" in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_signal_lets_jobs_save_and_starts_nothing_more(tmp_path: Path, number:
     found, out, _ = run(tmp_path, play, ["0001", "0002"])
     assert found == code
     assert states(tmp_path) == {"0001": "PAUSED", "0002": "PLANNED"}
-    assert "stopping, 1 jobs are saving; Ctrl-C again kills" in out
+    assert "stopping, 1 job is saving; Ctrl-C again kills" in out
 
 
 def test_a_second_signal_kills_what_did_not_stop(tmp_path: Path) -> None:
