@@ -176,7 +176,8 @@ def epoch_ticks(last_epoch: int) -> list[int]:
 
 def _spread(heights: Sequence[float]) -> list[float]:
     """Return the heights of labels moved apart until none covers another, in the order given."""
-    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    # Lines come with the best last; of two that end together the better is labelled above.
+    order = sorted(range(len(heights)), key=lambda index: (heights[index], -index))
     placed = [0.0] * len(heights)
     above = -math.inf
     for index in order:

@@ -12,7 +12,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
-from runners.contract.records import AttemptResult, MetricRecord, read_metrics
+from runners.contract.records import AttemptResult, read_metrics
 from runners.contract.states import AttemptOutcome, JobState
 
 
@@ -52,9 +52,8 @@ def read_sweep(folder: SweepFolder) -> RunSet:
 def _read_job(
     folder: JobFolder, title: str, state: tuple[JobState, str], varied: Mapping[str, str], dataset: Mapping[str, Any]
 ) -> RunRecord:
-    records = _read_metric_records(folder)
+    metrics, curves = _read_measured(folder)
     result = _read_result(folder)
-    metrics = {name: value for record in records for name, value in record.values.items()}
     failure = state[1]
     if result is not None:
         metrics |= result.metrics
@@ -67,7 +66,7 @@ def _read_job(
         state=state[0],
         params=_read_params(folder, varied),
         metrics=metrics,
-        curves=_curves(records),
+        curves=curves,
         failure="" if state[0] in (JobState.COMPLETED, JobState.REUSED) else failure,
         notes=tuple(result.notes) if result else (),
         dataset=str(dataset["name"]),
@@ -101,14 +100,20 @@ def _read_params(folder: JobFolder, varied: Mapping[str, str]) -> dict[str, str]
     return {**(run_params(_read_yaml(folder.config)) if folder.config.exists() else {}), **varied}
 
 
-def _read_metric_records(folder: JobFolder) -> list[MetricRecord]:
-    records = []
+def _read_measured(folder: JobFolder) -> tuple[dict[str, float], dict[str, tuple[Point, ...]]]:
+    """Return the last value of every metric of all attempts, and the curves."""
+    last: dict[str, float] = {}
+    points: dict[str, list[Point]] = {name: [] for name in CURVES}
     for attempt in folder.all_attempts():
         try:
-            records += [record for record, _ in read_metrics(attempt)]
+            # Most records only tell progress, and a long training leaves very many: they are not gathered.
+            for record, _ in read_metrics(attempt):
+                last |= record.values
+                for name in points.keys() & record.values.keys():
+                    points[name].append(Point(record.step, record.values[name]))
         except (json.JSONDecodeError, TypeError) as error:
             raise UserError(f"metrics in {attempt.metrics}: damaged ({error}); remove the damaged line") from error
-    return records
+    return last, {name: fold_points(found) for name, found in points.items() if found}
 
 
 def _read_result(folder: JobFolder) -> AttemptResult | None:
@@ -117,14 +122,6 @@ def _read_result(folder: JobFolder) -> AttemptResult | None:
     completed = [result for result in results if result.outcome is AttemptOutcome.COMPLETED]
     chosen = completed or results
     return chosen[-1] if chosen else None
-
-
-def _curves(records: Iterable[MetricRecord]) -> dict[str, tuple[Point, ...]]:
-    points: dict[str, list[Point]] = {}
-    for record in records:
-        for name in record.values.keys() & set(CURVES):
-            points.setdefault(name, []).append(Point(record.step, record.values[name]))
-    return {name: fold_points(points[name]) for name in CURVES if name in points}
 
 
 def _fold_states(events: Iterable[Mapping[str, Any]]) -> dict[str, tuple[JobState, str]]:

@@ -34,13 +34,25 @@ class Fact:
 
 @dataclass(frozen=True)
 class SectionView:
-    """A section as the template needs it."""
+    """A section as the template needs it.
+
+    Attributes:
+        section: its title and tables.
+        facts: what is to be seen first.
+        charts: AP first, then losses.
+        swatches: row key to the number and colour of its lines; empty text for a grey line, absent for none.
+        legend: key, number and title of the jobs in colour, the best first.
+        n_grey: number of jobs in grey.
+        warning: of narrow width.
+    """
 
     section: Section
     facts: Sequence[Fact]
     charts: Sequence[Chart]
-    labels: dict[str, str]
+    swatches: dict[str, str]
     legend: Sequence[tuple[str, str, str]]
+    n_grey: int
+    warning: str
 
 
 def html_page(runs: RunSet, sections: Sequence[Section]) -> str:
@@ -79,8 +91,10 @@ def _view(section: Section) -> SectionView:
         section=section,
         facts=_facts(section),
         charts=draw_curves(section.runs),
-        labels=marks,
-        legend=[(row_key(run), marks.get(row_key(run), ""), titles[row_key(run)]) for run in drawn],
+        swatches={row_key(run): marks.get(row_key(run), "") for run in drawn},
+        legend=[(key, mark, titles[key]) for key, mark in marks.items()],
+        n_grey=len(drawn) - len(marks),
+        warning=width_warning(section.runs),
     )
 
 
@@ -101,7 +115,8 @@ def _facts(section: Section) -> list[Fact]:
         test = scored_cell(best, "test", best.metrics.get(TEST_AP_50))
         title = display_titles(runs)[row_key(best)]
         facts.append(Fact("best val mAP50", ap_cell(best.at_best(VAL_AP_50)).text, title))
-        facts.append(Fact("its test mAP50", test.text, "measured once, with the checkpoint chosen on val"))
+        how = "measured once, with the checkpoint chosen on val" if test.value is not None else ""
+        facts.append(Fact("its test mAP50", test.text, how))
     return facts
 
 
@@ -121,8 +136,10 @@ def _images(sweep: SweepRecord) -> list[str]:
 def _duration(sweep: SweepRecord) -> str:
     if sweep.started_at is None or sweep.ended_at is None:
         return ""
-    minutes = round((sweep.ended_at - sweep.started_at) / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    seconds = sweep.ended_at - sweep.started_at
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _plain(value: object) -> object:

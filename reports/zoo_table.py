@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from reports.ranking import display_titles, ranked, row_key, with_width
 from reports.records import RunRecord
 from reports.table import AP_NOTE, Cell, Column, Row, Table, ap_cell, missing_cell, number_cell, text_cell
-from reports.zoo import backbone_title, detector_title, find_entry, schedule_title
+from reports.zoo import ZooEntry, backbone_title, detector_title, find_entry, schedule_title
 from runners.contract import metrics as names
+from runners.contract.errors import UserError
 
 # How the zoo trained what it publishes; a job that was trained otherwise cannot be expected to give the same number.
 ZOO_SETTINGS = {
@@ -22,9 +23,9 @@ ZOO_SETTINGS = {
 def zoo_table(runs: Sequence[RunRecord]) -> Table:
     """Return ``Backbone | Lr schd | Mem (GB) | box AP`` for each job, and mmdet's published numbers beside them.
 
-    Raises:
-        UserError: mmdet's metafiles are not there.
+    Where the published numbers cannot be read, the table says so: days of training must not lose their report for it.
     """
+    entries, problem = _published(runs)
     done = sorted((run for run in ranked(runs) if run.has_result), key=lambda run: run.params.get("detector", ""))
     titles = display_titles(runs)
     columns = (
@@ -42,19 +43,29 @@ def zoo_table(runs: Sequence[RunRecord]) -> Table:
         name="zoo",
         title=with_width("Beside MMDetection's model zoo", done),
         columns=columns,
-        rows=[Row(row_key(run), [*_cells(run), text_cell(titles[row_key(run)])]) for run in done],
+        rows=[
+            Row(row_key(run), [*_cells(run, entries.get(row_key(run))), text_cell(titles[row_key(run)])])
+            for run in done
+        ],
         notes=(
             f"{AP_NOTE} Box AP: mean over IoU 0.50 to 0.95, ours on this data set's val split at the best epoch.",
             "Published numbers come from the metafiles of the installed mmdet: COCO val2017, trained on 8 GPUs. They"
             " tell what the architecture reaches there, not what it should reach on another data set.",
             "– as published number: the zoo has no model of this detector, backbone, neck, box loss and number of"
             " epochs; it never has one of narrow width.",
+            *problem,
         ),
     )
 
 
-def _cells(run: RunRecord) -> list[Cell]:
-    entry = find_entry(run.params)
+def _published(runs: Sequence[RunRecord]) -> tuple[dict[str, ZooEntry | None], Sequence[str]]:
+    try:
+        return {row_key(run): find_entry(run.params) for run in runs if run.has_result}, ()
+    except UserError as error:
+        return {}, [f"Published numbers could not be read: {problem}." for problem in error.problems]
+
+
+def _cells(run: RunRecord, entry: ZooEntry | None) -> list[Cell]:
     described = [detector_title(run.params), backbone_title(run.params), schedule_title(run.params)]
     ours = [
         number_cell(run.metrics.get(names.PEAK_MEMORY_GB), 1),

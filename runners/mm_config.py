@@ -32,7 +32,6 @@ def build_mm_config(config: Mapping[str, Any], spec: AttemptSpec, work_dir: Path
     Raises:
         UserError: the precision does not run on the device.
     """
-    import_transforms()
     read_weights_only()
     model, load_from = with_tuples(config["model"]), config["load_from"]
     if config["weights"]["name"] == "file":
@@ -65,6 +64,7 @@ def build_mm_config(config: Mapping[str, Any], spec: AttemptSpec, work_dir: Path
 
 def train_dataloader(config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, Any]:
     """Return the data loader of training: shuffled by the seed, images of one orientation together."""
+    import_transforms()
     dataset = {**_dataset(config, "train"), "filter_cfg": dict(config["filter_cfg"])}
     return {
         "batch_size": spec.batch_per_step,

@@ -23,6 +23,7 @@ def write_mm_file(mm_cfg: Config, path: Path) -> None:
 def plain_mm_config(mm_cfg: Config) -> Config:
     """Return the config without the types that only detsweep knows; a transform of ours is imported from `runners`."""
     plain = copy.deepcopy(mm_cfg.to_dict())
+    del plain["work_dir"]  # the attempt's own; mmdet makes one by the file's name
     if plain["optim_wrapper"]["type"] == "AutocastOptimWrapper":
         # The same on a GPU; on the CPU, mmengine's own wrapper refuses.
         plain["optim_wrapper"]["type"] = "AmpOptimWrapper"

@@ -16,7 +16,6 @@ from sweeper.journal import Journal
 from sweeper.plan import Plan, PlannedJob
 from sweeper.progress import Display
 from sweeper.slots import Slot
-from sweeper.sweep_folder import write_sweep
 from sweeper.tracking import Tracker, TrackingSettings
 
 # What makes two jobs the same to a check: everything else changes how long they train, not whether they can.
@@ -73,12 +72,9 @@ def _measured(result: AttemptResult | None) -> str:
 
 
 def check_models(plan: Plan, folder: SweepFolder, slots: Sequence[Slot], executor: Executor, console: Console) -> int:
-    """Let every distinct model take its steps; print a line per job; return 0, or 1 if one failed."""
-    write_sweep(folder, plan, "check", ["detsweep", "check"])
+    """Let every distinct model of a written plan take its steps; print a line per job; return 0, or 1 if one failed."""
     models = distinct_models(plan)
-    console.print(
-        Text(f"{len(plan.jobs)} jobs compose; {len(models)} distinct models take a training and a validation step")
-    )
+    console.print(Text(f"{plan.count} composed; {len(models)} distinct models take a training and a validation step"))
     display = CheckLines(models, folder, console)
     tracker = Tracker(TrackingSettings(None, "", None), folder, display.say)
     first = {jobs[0].job_id: jobs[0] for jobs in models}

@@ -19,8 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runners.contract.errors import UserError
-from sweeper.overrides import expand_override, nearest, parse_override, quoted
-from sweeper.setting_rules import NULLABLE_NODES, range_problems, type_problem
+from sweeper.override_check import value_problem
+from sweeper.overrides import expand_override, nearest, parse_override
+from sweeper.setting_rules import range_problems
 from sweeper.settings import interpolation_problems, missing_problems
 
 RECIPE = "recipe"
@@ -33,9 +34,6 @@ class _Base:
     config: DictConfig
     raw: Mapping[str, Any]  # the same as plain data, interpolations as text
     is_seen: bool = False  # whether its interpolations were found sound
-
-    def keys(self) -> list[str]:
-        return list(_keys(self.raw))
 
 
 class Composer:
@@ -127,7 +125,7 @@ class Composer:
                     groups.append(override.input_line or "")
         base = self._base(tuple(groups))
         for override in values:
-            problem = self._value_problem(override, base)
+            problem = value_problem(override, base.config, base.raw, self._loader.list_groups(""))
             if problem:
                 problems.append(problem)
         return base, values, problems
@@ -156,50 +154,15 @@ class Composer:
         value = override.value()
         if override.is_delete():
             return None
+        line, choices = override.input_line, ", ".join(options)
         for option in value if isinstance(value, list) else [value]:
             if option == "":
-                return (
-                    f"no value in override '{override.input_line}': axis '{group}' has none; choices: {quoted(options)}"
-                )
+                return f"no value in override '{line}': axis '{group}' has none; choices: {choices}"
             if not isinstance(option, str) or option not in options:
-                near = nearest(str(option), options)
                 return (
-                    f"unknown {group} in override '{override.input_line}': {option}{near}; choices: {quoted(options)}"
+                    f"unknown {group} in override '{line}': {option}{nearest(str(option), options)}; choices: {choices}"
                 )
         return None
-
-    def _value_problem(self, override: Override, base: _Base) -> str | None:
-        key, line = override.key_or_group, override.input_line or ""
-        if override.is_add() or override.is_force_add():
-            return None
-        node: Any = base.raw
-        walked: list[str] = []
-        for part in key.split("."):
-            if isinstance(node, str) and "${" in node:
-                link = node.removeprefix("${").removesuffix("}")
-                rest = key.removeprefix(".".join(walked)).lstrip(".")
-                here = ".".join(walked)
-                return f"value behind a link in override '{line}': {here} follows {node}; set {link}.{rest} there"
-            if isinstance(node, list) and part.isdigit() and int(part) < len(node):
-                node = node[int(part)]
-            elif isinstance(node, dict) and part in node:
-                node = node[part]
-            else:
-                groups = self._loader.list_groups("")
-                near = nearest(key, [*base.keys(), *groups]) or f"; +{line} adds it"
-                return f"no setting '{key}' in override '{line}'{near}"
-            walked.append(part)
-        if override.is_delete():
-            if walked[0] in NULLABLE_NODES and len(walked) > 1:
-                return None
-            return f"setting cannot be left out in override '{line}': {key}; give it a value"
-        if isinstance(node, str) and "${" in node:
-            try:
-                node = OmegaConf.select(base.config, key)
-            except OmegaConfBaseException:
-                return None  # a link that needs the data set tells nothing about the type
-            node = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
-        return type_problem(key, node, override.value(), line)
 
 
 def explain(error: Exception, conf_dir: Path, words: Sequence[str] = ()) -> UserError:
@@ -220,7 +183,7 @@ def explain(error: Exception, conf_dir: Path, words: Sequence[str] = ()) -> User
 
 def _with_some_classes(config: DictConfig) -> DictConfig:
     """Return a copy whose class list does not ask for the data set, which is looked at later, by `prepare_dataset`."""
-    if not OmegaConf.is_interpolation(OmegaConf.select(config, "dataset"), "classes"):
+    if "dataset" not in config or not OmegaConf.is_interpolation(config.dataset, "classes"):
         return config
     sample = copy.deepcopy(config)
     sample.dataset.classes = ["object"]
@@ -255,13 +218,3 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, UserError):
         return "; ".join(error.problems)
     return f"config cannot be composed in conf: {' '.join(str(error).split()) or type(error).__name__}"
-
-
-def _keys(node: Mapping[str, Any], above: str = "") -> list[str]:
-    keys = []
-    for name, value in node.items():
-        key = f"{above}{name}"
-        keys.append(key)
-        if isinstance(value, dict):
-            keys += _keys(value, f"{key}.")
-    return keys

@@ -10,7 +10,7 @@ from typing import Literal
 
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.jsonfile import write_text
-from runners.contract.naming import run_params
+from runners.contract.naming import dataset_name, run_params
 from runners.contract.records import AttemptResult, AttemptSpec, read_metrics
 from runners.contract.states import AttemptOutcome, JobState
 from sweeper.executors.base import Executor, Started
@@ -150,12 +150,15 @@ class Controller:
         self.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": slot.device.uuid})
         self.progress.start(job.job_id, slot.label)
         params = {**run_params(job.config), **job.values, "title": job.title}
+        name = dataset_name(job.config)
         tags = {
             **self.tags,
             "detsweep.folder": str(folder.path),
+            "detsweep.dataset": name,
             "detsweep.dataset_fingerprint": job.dataset.fingerprint,
+            "detsweep.labelled": json.dumps(job.dataset.labelled),
         }
-        dataset = (str(job.config["choices"]["dataset"]), job.dataset.fingerprint, str(job.config["dataset"]["root"]))
+        dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
         self.tracker.start_job(TrackedJob(folder, job.title, params, tags, dataset))
 
     def _workers(self, slot: Slot) -> int:
@@ -189,7 +192,8 @@ class Controller:
         job_id = running.job.job_id
         result = AttemptResult.read(running.folder)
         if result is None:
-            outcome, reason = AttemptOutcome.LOST, f"{_exit_words(returncode)} without a result"
+            outcome: AttemptOutcome = AttemptOutcome.LOST
+            reason: str | None = f"{_exit_words(returncode)} without a result"
         else:
             outcome, reason = result.outcome, result.failure.message if result.failure else None
         state = STATE_AFTER[outcome]

@@ -8,6 +8,7 @@ from typing import Any
 
 from runners.contract.coco import SPLITS, CocoFile, fingerprint, read_coco, split_files
 from runners.contract.coco_check import check_classes, check_scorable, read_dataset
+from runners.contract.coco_records import check_trainable
 from runners.contract.coco_split import FoldPlan, write_folds
 from runners.contract.errors import UserError
 from runners.contract.metrics import Split
@@ -143,11 +144,11 @@ def _hold_out(source: _Source, plan: FoldPlan, fold: int, folder: Path) -> _Held
     train = _check(source).train
     assert train is not None  # a set without it was refused
     train_file, val_file = write_folds(train, plan, fold, folder)
-    parts: dict[Split, CocoFile] = {"train": read_coco(train_file), "val": read_coco(val_file)}
-    problems = [problem for split, coco in parts.items() for problem in check_scorable(split, coco).problems]
+    kept, held = read_coco(train_file), read_coco(val_file)
+    problems = [*check_trainable(kept).problems, *check_scorable("val", held).problems]
     if problems:
         raise UserError(*problems)
-    return _HeldOut(train_file, val_file, {split: _Size.of(coco) for split, coco in parts.items()})
+    return _HeldOut(train_file, val_file, {"train": _Size.of(kept), "val": _Size.of(held)})
 
 
 def _place(dataset: Mapping[str, Any], output_dir: Path) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from sweeper.redaction import without_password
 
 N_METRICS_PER_BATCH = 1000
 MAX_PARAM_CHARS = 6000
@@ -120,6 +121,5 @@ class MlflowStore:
 
 def describe_error(error: BaseException, uri: str) -> str:
     """Return one line on what the store refused, without the password that an address may hold."""
-    shown = re.sub(r"//[^/@]*@", "//***@", uri)
-    text: Any = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{shown}: {text[0]}".replace(uri, shown)
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    return without_password(f"{uri}: {text[0]}")

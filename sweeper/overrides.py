@@ -1,6 +1,6 @@
 """Overrides of a command line, one at a time: parsed, or told where they break and which word was probably meant."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -53,11 +53,6 @@ def nearest(word: str, choices: Iterable[str]) -> str:
         (choice for choice in listed if choice.rpartition(".")[2] == word.rpartition(".")[2]), key=len
     )
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def quoted(values: Sequence[Any]) -> str:
-    """Return choices as they are listed in a message."""
-    return ", ".join(str(value) for value in values)
 
 
 def _broken_at(line: str) -> int | None:

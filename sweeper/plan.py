@@ -54,6 +54,11 @@ class Plan:
     settings: Mapping[str, Any]
     notices: Sequence[str]
 
+    @property
+    def count(self) -> str:
+        """How many jobs, in words."""
+        return "1 job" if len(self.jobs) == 1 else f"{len(self.jobs)} jobs"
+
 
 def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], output_dir: Path) -> Plan:
     """Compose and check every job.

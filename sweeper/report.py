@@ -13,6 +13,8 @@ from runners.contract.folder import JobFolder, SweepFolder
 KEYS = {"output_dir": "outputs", "tracking.experiment": "", "tracking.uri": ""}
 DEFAULT_EXPERIMENT = "detsweep"
 FILE_WIDTH = 140
+# The terminal shows what a decision is made on; the report holds all of them.
+SHOWN_TABLES = ("study", "without-result", "sizes", "zoo", "notes")
 
 
 def run_report(words: Sequence[str]) -> int:
@@ -61,7 +63,8 @@ def _print(source: object, out: Path, console: Console) -> None:
     assert isinstance(source, SweepFolder | Experiment)
     report = write_report(source, out)
     for table in report.tables:
-        console.print(terminal_table(table))
+        if table.name in SHOWN_TABLES:
+            console.print(terminal_table(table))
     console.print(Text(f"report: {report.page}"), soft_wrap=True)
 
 

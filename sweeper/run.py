@@ -1,9 +1,9 @@
 """One invocation of ``train``, ``check`` or ``plan``, from Hydra's overrides to the exit code."""
 
-import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,23 +20,18 @@ from runners.contract.folder import SweepFolder
 from sweeper.axes import Axes, read_axes
 from sweeper.check import check_models
 from sweeper.compose import Composer
-from sweeper.controller import Controller
 from sweeper.devices import Lease, choose_devices
 from sweeper.executors.base import Executor
-from sweeper.journal import Journal
 from sweeper.plan import Plan, make_plan
-from sweeper.progress import Progress
-from sweeper.report import open_console, print_report
+from sweeper.redaction import without_password
+from sweeper.report import open_console
 from sweeper.settings import sweep_settings
 from sweeper.slots import Slot, plan_slots
 from sweeper.sweep_folder import make_sweep_folder, write_sweep
-from sweeper.tracking import Tracker, TrackingSettings
-from sweeper.versions import git_commit, stack_versions
+from sweeper.train import train_jobs
 from sweeper.weights import fetch_weights
 
-# How long the end of a sweep waits for a slow store; what has not arrived by then stays in the sweep's folder.
-DRAIN_S = 120.0
-
+# Takes the file for the executor's messages and the leases that its jobs inherit.
 StartExecutor = Callable[[Path, Sequence[int]], Executor]
 
 
@@ -50,7 +45,7 @@ def run_verb(
         arguments: all overrides, a recipe's before the command line's.
         config: what Hydra composed without the axes.
         loader: composes the jobs.
-        start_executor: takes the file for the executor's messages and the leases that its jobs inherit.
+        start_executor: starts what runs the jobs.
 
     Returns:
         The exit code.
@@ -64,101 +59,46 @@ def run_verb(
     output_dir = Path(settings["output_dir"]).absolute()
     composer = Composer(loader, config)
     if verb == "plan":
-        plan = make_plan(composer, axes, settings, output_dir)
-        _print_plan(console, plan)
+        _print_plan(console, make_plan(composer, axes, settings, output_dir))
         return 0
-    devices = choose_devices(str(settings["gpus"]))
-    slots = plan_slots(
-        devices, 1 if verb == "check" else settings["jobs_per_gpu"], len(psutil.Process().cpu_affinity())
-    )
-    lease = Lease(devices)
-    folder = make_sweep_folder(
-        output_dir, "check" if verb == "check" else settings["name"] or _name(axes, config), datetime.now(timezone.utc)
-    )
-    executor = start_executor(folder.path / "server.log", lease.descriptors)
-    is_kept = False
-    try:
+    name = "check" if verb == "check" else settings["name"] or _name(axes, config)
+    with _machine(settings, output_dir, name, start_executor, is_check=verb == "check") as (folder, slots, executor):
         plan = make_plan(composer, axes, settings, output_dir)
-        for notice in plan.notices:
-            console.print(Text(f"note: {notice}"), soft_wrap=True)
-        if verb == "check":
-            exit_code = check_models(plan, folder, slots, executor, console)
-            is_kept = exit_code != 0
-            return exit_code
-        fetch_weights([job.config for job in plan.jobs])
-        is_kept = True
-        write_sweep(folder, plan, folder.sweep_id.split("_", 1)[1].rpartition("_")[0], ["detsweep", *_command()])
-        return _train(plan, folder, slots, executor, settings, output_dir, console)
+        _print_notices(console, plan)
+        if verb == "train":
+            fetch_weights([job.config for job in plan.jobs])
+        command = _command(verb)
+        write_sweep(folder, plan, name, command)
+        if verb == "train":
+            return train_jobs(plan, folder, slots, executor, output_dir, command, console)
+        exit_code = check_models(plan, folder, slots, executor, console)
+        if exit_code == 0:
+            # Found good: the next command will be another one, and nobody will look for this folder.
+            folder.sweep.unlink()
+        return exit_code
+
+
+@contextmanager
+def _machine(
+    settings: Mapping[str, Any], output_dir: Path, name: str, start_executor: StartExecutor, *, is_check: bool
+) -> Iterator[tuple[SweepFolder, Sequence[Slot], Executor]]:
+    """Lease the devices, make the folder and start the executor, which warms up while jobs are planned; undo it all.
+
+    The folder goes too, unless a sweep was written into it.
+    """
+    devices = choose_devices(str(settings["gpus"]))
+    # Models are checked one after the other: the largest of them may need all the memory there is.
+    slots = plan_slots(devices, 1 if is_check else settings["jobs_per_gpu"], len(psutil.Process().cpu_affinity()))
+    lease = Lease(devices)
+    folder = make_sweep_folder(output_dir, name, datetime.now(timezone.utc))
+    executor = start_executor(folder.path / "server.log", lease.descriptors)
+    try:
+        yield folder, slots, executor
     finally:
         executor.close()
         lease.close()
-        if not is_kept:
-            # Refused, or checked and found good: nothing that anybody would look for.
+        if not folder.sweep.exists():
             shutil.rmtree(folder.path)
-
-
-def _train(
-    plan: Plan,
-    folder: SweepFolder,
-    slots: Sequence[Slot],
-    executor: Executor,
-    settings: Mapping[str, Any],
-    output_dir: Path,
-    console: Console,
-) -> int:
-    console.print(Text(f"sweep {folder.path}: {_count(plan)} on {_describe(slots)}"), soft_wrap=True)
-    tracking = tracking_settings(settings["tracking"], output_dir)
-    with (
-        Progress(console, {job.job_id: job.title for job in plan.jobs}) as progress,
-        Journal(folder.journal) as journal,
-    ):
-        tracker = Tracker(tracking, folder, progress.say)
-        commit = git_commit()
-        tags = {f"detsweep.version.{package}": version for package, version in stack_versions().items()}
-        tags |= {"mlflow.source.git.commit": commit} if commit else {}
-        axes = {f"axis/{key}": ",".join(values) for key, values in plan.axes.values.items()}
-        tracker.open_sweep(folder.sweep_id, axes, {**tags, "detsweep.command": shlex.join(["detsweep", *_command()])})
-        controller = Controller(
-            {job.job_id: job for job in plan.jobs},
-            folder,
-            slots,
-            executor,
-            journal,
-            tracker,
-            progress,
-            n_workers=settings["n_workers"],
-            batch_per_step=settings["batch_per_step"],
-            tags=tags,
-        )
-        exit_code = controller.run()
-    print_report(folder, console)
-    tracker.end_sweep("FINISHED" if exit_code in (0, 1) else "KILLED", folder.report)
-    n_waiting = tracker.close(DRAIN_S)
-    if n_waiting:
-        console.print(
-            Text(f"note: {n_waiting} records have not reached the tracking store; they are kept in {folder.path}")
-        )
-    elif tracking.uri is not None:
-        console.print(Text(f"MLflow: {mlflow_command(tracking.uri)}"), soft_wrap=True)
-    return exit_code
-
-
-def tracking_settings(tracking: Mapping[str, Any], output_dir: Path) -> TrackingSettings:
-    """Return the store that the setting `tracking` names; a SQLite store stands in the output folder by default."""
-    uri = tracking["uri"]
-    artifacts = None
-    if tracking["name"] == "sqlite":
-        uri = uri or f"sqlite:///{output_dir / 'mlflow.db'}"
-        artifacts = output_dir / "artifacts"
-    return TrackingSettings(uri, tracking["experiment"], artifacts, tracking["log_checkpoints"])
-
-
-def mlflow_command(uri: str) -> str:
-    """Return the command that opens MLflow's UI on a store, with one worker, on this machine only."""
-    if uri.startswith("http"):
-        return f"open {uri}"
-    program = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
-    return f"{program} ui --workers 1 --backend-store-uri {shlex.quote(uri)}"
 
 
 def _name(axes: Axes, config: DictConfig) -> str:
@@ -166,24 +106,20 @@ def _name(axes: Axes, config: DictConfig) -> str:
     return recipe or "-".join(key.rpartition(".")[2].rpartition("/")[2] for key in axes.values)[:60] or "train"
 
 
-def _command() -> list[str]:
-    return [word for word in sys.argv[1:] if word != "--multirun" and not word.startswith("hydra.sweeper.verb=")]
+def _command(verb: str) -> list[str]:
+    """Return the command line as it may be written down."""
+    typed = [word for word in sys.argv[1:] if word != "--multirun" and not word.startswith("hydra.sweeper.verb=")]
+    return ["detsweep", verb, *map(without_password, typed)]
 
 
-def _describe(slots: Sequence[Slot]) -> str:
-    devices = {slot.device.name for slot in slots}
-    threads = f", {slots[0].n_threads} threads each" if slots[0].device.kind == "cpu" else ""
-    return f"{len(slots)} slots ({', '.join(sorted(devices))}{threads})"
-
-
-def _count(plan: Plan) -> str:
-    return "1 job" if len(plan.jobs) == 1 else f"{len(plan.jobs)} jobs"
+def _print_notices(console: Console, plan: Plan) -> None:
+    for notice in plan.notices:
+        console.print(Text(f"note: {notice}"), soft_wrap=True)
 
 
 def _print_plan(console: Console, plan: Plan) -> None:
-    for notice in plan.notices:
-        console.print(Text(f"note: {notice}"), soft_wrap=True)
-    table = Table(title=_count(plan), title_justify="left")
+    _print_notices(console, plan)
+    table = Table(title=plan.count, title_justify="left")
     table.add_column("job")
     table.add_column("title", overflow="fold")
     for key in plan.axes.values:

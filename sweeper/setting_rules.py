@@ -140,7 +140,7 @@ def type_problem(key: str, default: Any, value: Any, line: str) -> str | None:
         can_be_left_out = key in NULLABLE_SPLITS or key.partition(".")[0] in NULLABLE_NODES
         if default is None or can_be_left_out or (rule and rule.takes_null):
             return None
-    elif default is None or key == "gpus" or _is_link(value) or _is_of_a_kind(default, value):
+    elif default is None or key == "gpus" or _is_open(value) or _is_of_a_kind(default, value):
         return None
     what = f"{_kind(value)} {_shown(value)}" if value is not None else "null"
     wanted = rule.wanted if rule else _kind(default)
@@ -216,6 +216,11 @@ def _is_of_a_kind(default: Any, value: Any) -> bool:
 
 def _holds_numbers(values: list[Any]) -> bool:
     return bool(values) and all(_is_number(entry) or _is_link(entry) for entry in values)
+
+
+def _is_open(value: Any) -> bool:
+    """Whether the value is not known yet, or said to be missing; both are looked at when the config is resolved."""
+    return value == "???" or _is_link(value)
 
 
 def _kind(value: Any) -> str:

@@ -118,18 +118,13 @@ def interpolation_problems(config: DictConfig) -> list[str]:
                 OmegaConf.select(ours, key, throw_on_missing=True)
             except OmegaConfBaseException as error:
                 reasons[key] = _reason(error, list(values))
-    leads_to = {key: {other for other in reasons if other != key and _names(values[key], other)} for key in reasons}
-    explained = {key for key in reasons if not leads_to[key]}
-    followers: set[str] = set()
-    while True:
-        more = {key for key in reasons if leads_to[key] & (explained | followers)} - followers
-        if not more:
-            break
-        followers |= more
+    follows = {key: {other for other in reasons if other != key and _names(values[key], other)} for key in reasons}
+    for _ in reasons:  # at most so many steps from one to the other
+        follows = {key: seen.union(*(follows[other] for other in seen)) for key, seen in follows.items()}
     return [
         f"broken interpolation in {key}: {values[key]} in {origin(config, key)}; {reason}"
         for key, reason in reasons.items()
-        if key not in followers
+        if not follows[key] or key in follows[key]  # a cause of its own, or part of a circle
     ]
 
 

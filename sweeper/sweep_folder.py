@@ -11,7 +11,9 @@ import yaml
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import write_text
+from runners.contract.naming import dataset_name
 from sweeper.plan import Plan, PlannedJob
+from sweeper.redaction import without_password
 from sweeper.versions import stack_versions
 
 
@@ -73,7 +75,7 @@ def _describe_job(job: PlannedJob) -> dict[str, Any]:
 def _describe_dataset(job: PlannedJob) -> dict[str, Any]:
     dataset = job.dataset
     return {
-        "name": str(job.config["choices"]["dataset"]),
+        "name": dataset_name(job.config),
         "fingerprint": dataset.fingerprint,
         "n_images": dict(dataset.n_images),
         "labelled": dict(dataset.labelled),
@@ -83,7 +85,4 @@ def _describe_dataset(job: PlannedJob) -> dict[str, Any]:
 def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings as they may be written down: an address without the user and password in it."""
     tracking = dict(settings["tracking"])
-    scheme, separator, rest = str(tracking.get("uri") or "").partition("://")
-    if "@" in rest:
-        tracking["uri"] = f"{scheme}{separator}***@{rest.rpartition('@')[2]}"
-    return {**settings, "tracking": tracking}
+    return {**settings, "tracking": {**tracking, "uri": tracking["uri"] and without_password(tracking["uri"])}}

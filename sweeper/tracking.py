@@ -157,6 +157,16 @@ class Tracker:
         self._closing.set()
         return self._tasks.unfinished_tasks if self._thread.is_alive() else 0
 
+    @property
+    def experiment_id(self) -> str:
+        """The store's own id of the experiment, once something has been shipped; empty before."""
+        return self._store.experiment_id if self._store else ""
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The store's ids of the jobs' runs, in the order in which the jobs were started."""
+        return list(self._runs.values())
+
     def _put(self, task: Callable[[], None]) -> None:
         if self._settings.uri is not None:
             self._tasks.put(task)

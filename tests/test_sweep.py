@@ -1,4 +1,4 @@
-"""A whole sweep as a user runs it: real training, a real store, the report; one job of it fails and one is interrupted."""
+"""A whole sweep as a user runs it: real training, a real store, the report; one job fails and one is interrupted."""
 
 import csv
 import json
@@ -20,7 +20,14 @@ pytestmark = pytest.mark.train
 
 SHAPES = [
     *("dataset=shapes", "dataset.shapes.n_train=24", "dataset.shapes.n_val=8", "dataset.shapes.n_test=8"),
-    *("dataset.shapes.image_px=96", "image_size=96px", "backbone=resnet18", "width=narrow", "weights=none", "batch_size=4"),
+    *(
+        "dataset.shapes.image_px=96",
+        "image_size=96px",
+        "backbone=resnet18",
+        "width=narrow",
+        "weights=none",
+        "batch_size=4",
+    ),
 ]
 
 
@@ -61,9 +68,18 @@ def test_the_good_job_leaves_what_the_folder_contract_promises(
     assert attempt is not None
     result = AttemptResult.read(attempt)
     assert result is not None
-    assert {"best/val/bbox_mAP_50", "train/bbox_mAP_50", "test/bbox_mAP_50", "cost/parameters_m"} <= result.metrics.keys()
+    assert {
+        "best/val/bbox_mAP_50",
+        "train/bbox_mAP_50",
+        "test/bbox_mAP_50",
+        "cost/parameters_m",
+    } <= result.metrics.keys()
     assert [path.name for path in good.checkpoints.iterdir()] == [Path(result.checkpoint or "").name]
-    assert {path.name for path in good.predictions.glob("*.json")} >= {"a1_test.json", "a1_val_best.json", "a1_val_last.json"}
+    assert {path.name for path in good.predictions.glob("*.json")} >= {
+        "a1_test.json",
+        "a1_val_best.json",
+        "a1_val_last.json",
+    }
     config = yaml.safe_load(good.config.read_text(encoding="utf-8"))
     assert config["title"] == "faster-rcnn_resnet18_fpn_sgd_96_scratch_narrow_lr=0.02"
     assert config["lr_effective"] == pytest.approx(0.02 * 4 / 16)
@@ -87,7 +103,9 @@ def test_mlflow_holds_a_parent_and_a_run_per_job(
     assert good.data.params["backbone"] == "resnet18"
     assert good.data.params["lr"] == "0.02"
     assert client.get_metric_history(good.info.run_id, "val/bbox_mAP_50")[0].step == 1
-    assert {"config.yaml", "config.py", "predictions"} <= {file.path for file in client.list_artifacts(good.info.run_id)}
+    assert {"config.yaml", "config.py", "predictions"} <= {
+        file.path for file in client.list_artifacts(good.info.run_id)
+    }
     assert "detsweep.failure" in bad.data.tags
 
 

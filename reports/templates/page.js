@@ -31,7 +31,7 @@ function light(key) {
   }
 }
 
-for (const node of document.querySelectorAll("tr[data-key], .legend li")) {
+for (const node of document.querySelectorAll("tr[data-key], li[data-key]")) {
   node.addEventListener("mouseenter", () => light(node.dataset.key));
   node.addEventListener("mouseleave", () => light(null));
 }

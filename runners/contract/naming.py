@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 # Columns of the tracking store that are choices of a config group, in the order in which tables show them.
@@ -41,12 +42,19 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
         config: a job's resolved config (``config.yaml``).
     """
     params = {group: str(config["choices"][group]) for group in GROUPS if group in config["choices"]}
+    params["dataset"] = dataset_name(config)
     params["lr"] = f"{config['optimizer']['lr']:g}"
     params["lr_effective"] = f"{config['lr_effective']:g}"
     for key in ("batch_size", "n_epochs", "precision", "best_by", "seed", "fold"):
         if config.get(key) is not None:
             params[key] = str(config[key])
     return params
+
+
+def dataset_name(config: Mapping[str, Any]) -> str:
+    """Return what a job's data set is called: a folder of one's own by the folder's name, the others by their option."""
+    name = str(config["dataset"]["name"])
+    return Path(config["dataset"]["root"]).name if name == "coco" else name
 
 
 def base_title(config: Mapping[str, Any]) -> str:

@@ -7,6 +7,6 @@ import pytest
 from tests.contract.sample_set import SampleSet
 
 
-@pytest.fixture()
+@pytest.fixture
 def sample(tmp_path: Path) -> SampleSet:
     return SampleSet.write(tmp_path / "sample")

@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from tests.contract.sample_set import Content, SampleSet
 def first_box(coco: Content) -> Content:
     box: Content = coco["annotations"][0]
     return box
+
+
+def rename_image(coco: Content, number: int, name: str) -> None:
+    coco["images"][number]["file_name"] = name
 
 
 def test_a_sound_set_has_nothing_to_tell(sample: SampleSet) -> None:
@@ -145,24 +150,18 @@ class TestSplitsAgainstEachOther:
         assert warning.startswith("1 image of val also in train (train_00003.png)")
 
     def test_a_copy_under_the_same_name_is_seen_and_another_image_is_not(self, sample: SampleSet) -> None:
-        for split in ("train", "val"):
-            (sample.root / split).mkdir()
-        shutil.move(sample.image("train", 0), sample.root / "train" / "same.png")
-        shutil.copy(sample.root / "train" / "same.png", sample.root / "val" / "same.png")
-        shutil.move(sample.image("train", 1), sample.root / "train" / "other.png")
-        shutil.move(sample.image("val", 1), sample.root / "val" / "other.png")
-        for number, name in enumerate(("same.png", "other.png")):
-            sample.edit(
-                "train", lambda coco, n=number, name=name: coco["images"][n].update(file_name=f"../train/{name}")
-            )
-            sample.edit("val", lambda coco, n=number, name=name: coco["images"][n].update(file_name=f"../val/{name}"))
-        # A name may not leave the image folder, so the root is that folder here.
-        node = {**sample.node}
+        node = dict(sample.node)
         for split in ("train", "val", "test"):
-            node[split] = {"ann_file": f"{split}.json", "image_dir": ""}
-            prefix = "images/"
-            sample.edit(split, lambda coco: [_replant(image, prefix) for image in coco["images"]])
-        assert check_dataset(node) == ([], ["1 image of val also in train (same.png): val scores will be too good"])
+            node[split] = {"ann_file": f"{split}.json", "image_dir": split}
+            (sample.root / split).mkdir()
+            for image in sample.read(split)["images"]:
+                shutil.move(sample.root / "images" / image["file_name"], sample.root / split)
+        for split in ("train", "val"):
+            for number, name in enumerate(("copy.png", "other.png")):
+                (sample.root / split / f"{split}_{number:05d}.png").rename(sample.root / split / name)
+                sample.edit(split, partial(rename_image, number=number, name=name))
+        shutil.copy(sample.root / "train" / "copy.png", sample.root / "val" / "copy.png")
+        assert check_dataset(node) == ([], ["1 image of val also in train (copy.png): val scores will be too good"])
 
     def test_val_without_boxes_is_refused_and_test_is_only_predicted(self, sample: SampleSet) -> None:
         sample.edit("test", lambda coco: coco.pop("annotations"))
@@ -171,11 +170,6 @@ class TestSplitsAgainstEachOther:
         sample.edit("val", lambda coco: coco.update(annotations=[]))
         (problem,) = check_dataset(sample.node).problems
         assert "4 images, 0 annotations" in problem
-
-
-def _replant(image: Content, prefix: str) -> None:
-    name = image["file_name"]
-    image["file_name"] = name.removeprefix("../") if name.startswith("../") else prefix + name
 
 
 class TestWarnings:

@@ -1,5 +1,8 @@
 """MMDetection's published numbers, read from the installed package."""
 
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,9 +59,6 @@ def test_what_is_not_published_has_no_number(differing: dict[str, str]) -> None:
 
 
 def test_the_whole_zoo_is_read_without_mmdet_being_imported() -> None:
-    import subprocess
-    import sys
-
     code = "import sys; from reports.zoo import read_zoo; print(len(read_zoo()), 'mmdet' in sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
@@ -91,3 +91,15 @@ def test_ours_and_theirs_stand_beside_each_other_with_what_differs(tmp_path: Pat
     narrow = shown["faster-rcnn_resnet50_fpn_sgd_512_narrow"]
     assert narrow[1] == "R-50-FPN (narrow)"
     assert narrow[5:] == ["–", "–", "–"]
+
+
+def test_a_report_outlives_a_missing_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = read_runs(write_sweep(tmp_path, [WrittenJob(0.6)])).runs
+    with monkeypatch.context() as patched:
+        patched.setattr(importlib.util, "find_spec", lambda name: None)
+        read_zoo.cache_clear()
+        table = zoo_table(runs)
+    assert [cell.text for cell in table.rows[0].cells[5:8]] == ["–", "–", "–"]
+    assert any("could not be read: package mmdet" in note for note in table.notes)
+    # The failure was not remembered.
+    assert zoo_table(runs).rows[0].cells[6].text == "37.4"

@@ -14,7 +14,7 @@ from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 
 
 class WarmServer:
@@ -30,7 +30,8 @@ class WarmServer:
             pass_fds=pass_fds,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._incoming: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._events: list[dict[str, Any]] = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, **request: Any) -> None:
@@ -44,11 +45,14 @@ class WarmServer:
         return int(self.event("started", attempt)["pid"])
 
     def event(self, kind: str, attempt: AttemptFolder | None = None) -> dict[str, Any]:
-        """Return the next event, which must be of this kind."""
-        event = self._events.get(timeout=PATIENCE_S)
-        assert event["event"] == kind, event
-        assert attempt is None or event["attempt"] == str(attempt.path)
-        return event
+        """Return the next event of this kind (and attempt); others wait to be asked for."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            for event in self._events:
+                if event["event"] == kind and attempt in (None, AttemptFolder(Path(event.get("attempt", "")))):
+                    self._events.remove(event)
+                    return event
+            self._events.append(self._incoming.get(timeout=max(0.0, deadline - time.monotonic())))
 
     def run(self, job: JobFolder, **spec: Any) -> tuple[AttemptFolder, AttemptResult]:
         """Execute the next attempt of a job and return its result."""
@@ -68,7 +72,7 @@ class WarmServer:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._events.put(json.loads(line))
+            self._incoming.put(json.loads(line))
 
 
 def new_attempt(job: JobFolder, **spec: Any) -> AttemptFolder:

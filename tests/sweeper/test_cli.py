@@ -9,7 +9,13 @@ import pytest
 from sweeper.cli import main
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["dataset=shapes", "dataset.shapes.n_train=8", "dataset.shapes.n_val=4", "dataset.shapes.n_test=4", "batch_size=4"]
+SMALL = [
+    "dataset=shapes",
+    "dataset.shapes.n_train=8",
+    "dataset.shapes.n_val=4",
+    "dataset.shapes.n_test=4",
+    "batch_size=4",
+]
 MODEL = ["backbone=resnet18", "width=narrow", "weights=none", "image_size=96px"]
 
 
@@ -28,14 +34,20 @@ def test_help_names_every_command() -> None:
 def test_plan_prints_the_jobs_and_starts_nothing(tmp_path: Path) -> None:
     shown = detsweep(tmp_path, "plan", *SMALL, *MODEL[1:], "backbone=resnet18,resnet34", "seed=0,1")
     assert shown.returncode == 0, shown.stderr
-    for title in ("faster-rcnn_resnet18_fpn_sgd_96_scratch_narrow_seed0", "faster-rcnn_resnet34_fpn_sgd_96_scratch_narrow_seed1"):
+    for title in (
+        "faster-rcnn_resnet18_fpn_sgd_96_scratch_narrow_seed0",
+        "faster-rcnn_resnet34_fpn_sgd_96_scratch_narrow_seed1",
+    ):
         assert title in shown.stdout
     assert not list(tmp_path.glob("outputs/*/sweep.yaml"))
 
 
 def test_m_is_optional_and_may_stand_anywhere(tmp_path: Path) -> None:
     words = [*SMALL, *MODEL, "optimizer=sgd,adamw"]
-    shown = {detsweep(tmp_path, "plan", *order).stdout for order in ([*words], ["-m", *words], [*words[:3], "-m", *words[3:]])}
+    shown = {
+        detsweep(tmp_path, "plan", *order).stdout
+        for order in ([*words], ["-m", *words], [*words[:3], "-m", *words[3:]])
+    }
     assert len(shown) == 1
     assert "2 jobs" in shown.pop()
 

@@ -28,7 +28,7 @@ Play = Callable[[AttemptFolder], int | None]
 DATASET = PreparedDataset({}, ["a"], "f" * 64, {"train": 4}, {"val": True}, [])
 CONFIG = {
     "choices": {"detector": "faster_rcnn", "dataset": "shapes"},
-    "dataset": {"root": "data"},
+    "dataset": {"name": "shapes", "root": "data"},
     "optimizer": {"lr": 0.02},
     "lr_effective": 0.005,
     "batch_size": 4,

@@ -33,7 +33,9 @@ def test_the_table_shows_job_slot_epoch_loss_ap_and_time_left() -> None:
     progress.start("0002", "gpu1")
     clock.now = 60.0
     progress.record("0002", MetricRecord(0.0, 1, 30, {"iter/loss": 1.25, "val/bbox_mAP_50": 0.412}, TRAINING))
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in seen(progress).splitlines() if line.startswith("│")]
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]] for line in seen(progress).splitlines() if line.startswith("│")
+    ]
     assert rows == [
         ["0002", "second", "gpu1", "training", "3/12", "1.250", "41.2", "3 min 00 s"],
         ["0001", "first", "", "PLANNED", "", "", "", ""],

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.detsweep.launcher import LocalLauncher
 from omegaconf import DictConfig
 
 
@@ -27,7 +28,8 @@ class DetsweepSweeper(Sweeper):
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        self.launcher = launcher
+        assert isinstance(launcher, LocalLauncher)
+        self.start_executor = launcher.start_executor
 
     def sweep(self, arguments: Sequence[str]) -> None:
         """Run the sweep.
@@ -45,7 +47,7 @@ class DetsweepSweeper(Sweeper):
             [*brought, *arguments],
             self.config,
             self.hydra_context.config_loader,
-            self.launcher.start_executor,
+            self.start_executor,
         )
         if exit_code:
             raise SystemExit(exit_code)

@@ -1,0 +1,8 @@
+"""Secrets are cut from whatever is written down, shown or logged."""
+
+import re
+
+
+def without_password(text: str) -> str:
+    """Return a text with the user and password of every address in it replaced by ``***``."""
+    return re.sub(r"://[^/@\s]*@", "://***@", text)

@@ -1,0 +1,42 @@
+"""Which tracking store the settings name, and where its pages are."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sweeper.redaction import without_password
+from sweeper.tracking import TrackingSettings
+
+# A longer list of runs makes an address that nobody can copy.
+N_COMPARED = 12
+
+
+def tracking_settings(tracking: Mapping[str, Any], output_dir: Path) -> TrackingSettings:
+    """Return the store that the setting `tracking` names; a SQLite store stands in the output folder by default."""
+    uri = tracking["uri"]
+    artifacts = None
+    if tracking["name"] == "sqlite":
+        uri = uri or f"sqlite:///{output_dir / 'mlflow.db'}"
+        artifacts = output_dir / "artifacts"
+    return TrackingSettings(uri, tracking["experiment"], artifacts, tracking["log_checkpoints"])
+
+
+def page_lines(uri: str, experiment_id: str, run_ids: Sequence[str]) -> list[str]:
+    """Return how to look at a sweep's runs: the command that opens MLflow's UI on this machine only, and the page."""
+    if len(run_ids) <= N_COMPARED:
+        # Parallel coordinates of exactly these runs; the experiment's list has them folded under the sweep's run.
+        runs, experiments = quote(json.dumps(list(run_ids))), quote(json.dumps([experiment_id]))
+        page = f"#/compare-runs?runs={runs}&experiments={experiments}"
+    else:
+        # Without the type MLflow opens its view of language models, which shows none of our runs.
+        page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    if uri.startswith("http"):
+        return [f"MLflow: {without_password(uri).rstrip('/')}/{page}"]
+    program = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
+    # One worker and no job execution: a tenth of the memory, and nothing that runs code for whoever asks.
+    command = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {program} ui -w 1 --backend-store-uri {shlex.quote(uri)}"
+    return [f"MLflow: {command}", f"then open http://127.0.0.1:5000/{page}"]
