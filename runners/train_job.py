@@ -14,7 +14,6 @@ from runners.checkpoints import load_checkpoint, sha256_of
 from runners.complexity import count_multiply_adds, count_parameters
 from runners.contract import metrics as names
 from runners.contract.folder import AttemptFolder
-from runners.contract.jsonfile import write_text
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
@@ -23,6 +22,7 @@ from runners.hooks.epoch_end import EpochEndHook
 from runners.hooks.metrics import MetricsHook
 from runners.hooks.repeatable import RepeatableHook
 from runners.hooks.stop import StopHook
+from runners.mm_file import write_mm_file
 from runners.predictions import write_predictions
 from runners.stopping import Stopped, StopRequest
 from runners.training import JobRunner, build_runner, build_train_loader
@@ -111,7 +111,7 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
     )
     hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs]
     runner, mm_cfg = build_runner(config, spec, loader, hooks)
-    write_text(folder.job.mmdet_config, mm_cfg.pretty_text)
+    write_mm_file(mm_cfg, folder.job.mmdet_config)
     return _Training(folder, config, spec, stop, log, keeper, metrics, epochs, runner, val, notes)
 
 

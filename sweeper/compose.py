@@ -2,10 +2,11 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
@@ -22,9 +23,12 @@ from runners.contract.errors import UserError
 from sweeper.override_check import value_problem
 from sweeper.overrides import expand_override, nearest, parse_override
 from sweeper.setting_rules import range_problems
-from sweeper.settings import interpolation_problems, missing_problems
+from sweeper.settings import MISSING, config_problems
 
 RECIPE = "recipe"
+
+# What Hydra raises for a person's mistake. ValueError is among them: it answers so to a number as a group's option.
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 
 
 @dataclass
@@ -33,7 +37,8 @@ class _Base:
 
     config: DictConfig
     raw: Mapping[str, Any]  # the same as plain data, interpolations as text
-    is_seen: bool = False  # whether its interpolations were found sound
+    # Overridden keys with which nothing is missing and every interpolation leads somewhere.
+    sound_with: set[frozenset[str]] = field(default_factory=set)
 
 
 class Composer:
@@ -53,6 +58,7 @@ class Composer:
         self._hydra_lines: list[str] = list(master.hydra.overrides.hydra)
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._options: dict[str, list[str]] = {}
+        self._groups: list[str] = loader.list_groups("")
 
     @classmethod
     def of_folder(cls, conf_dir: Path, config_name: str = "config") -> "Composer":
@@ -62,8 +68,8 @@ class Composer:
         loader = ConfigLoaderImpl(create_config_search_path(str(conf_dir.absolute())))
         try:
             return cls(loader, loader.load_configuration(config_name, [], RunMode.RUN))
-        except (HydraException, OmegaConfBaseException) as error:
-            raise explain(error, conf_dir) from error
+        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            raise UserError(_one_line(error)) from error
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Compose one job.
@@ -86,11 +92,13 @@ class Composer:
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(_one_line(error)) from error
         config.hydra.overrides.task = list(overrides)
-        problems = [*missing_problems(config), *range_problems(config)]
-        # The files' own interpolations are looked at once per combination, when its first job is composed.
-        if not problems and (not base.is_seen or any("${" in line for line in overrides)):
-            problems = interpolation_problems(_with_some_classes(config))
-            base.is_seen = not problems
+        problems = range_problems(config)
+        # What the files leave open depends on which keys are overridden, and jobs of a sweep override the same ones.
+        keys = frozenset(override.get_key_element() for override in values)
+        if keys not in base.sound_with or any("${" in line or MISSING in line for line in overrides):
+            problems += config_problems(config, with_interpolations=not problems)
+            if not problems:
+                base.sound_with.add(keys)
         if problems:
             raise UserError(*problems)
         return config
@@ -100,11 +108,11 @@ class Composer:
         parsed, problems = _parse(overrides)
         lines = [[override.input_line or "" for override in expand_override(entry)] for entry in parsed]
         fixed = [values[0] for values in lines if len(values) == 1]
-        for entry in lines:
-            # One axis at a time, all else as it stands: what is wrong with a value is wrong in every combination.
-            for line in entry if len(entry) > 1 else entry[:0]:
-                problems += [problem for problem in self._read([*fixed, line])[2] if problem not in problems]
-        return problems + [problem for problem in self._read(fixed)[2] if problem not in problems]
+        # One axis at a time, all else as it stands: what is wrong with a value is wrong in every combination.
+        alone = [[*fixed, line] for values in lines if len(values) > 1 for line in values]
+        for job in [fixed, *alone]:
+            problems += [problem for problem in self._read(job)[2] if problem not in problems]
+        return problems
 
     def _read(self, overrides: Sequence[str]) -> tuple[_Base, list[Override], list[str]]:
         """Return the combination of groups, the values to lay on it, and what is wrong with either."""
@@ -125,7 +133,7 @@ class Composer:
                     groups.append(override.input_line or "")
         base = self._base(tuple(groups))
         for override in values:
-            problem = value_problem(override, base.config, base.raw, self._loader.list_groups(""))
+            problem = value_problem(override, base.config, base.raw, self._groups)
             if problem:
                 problems.append(problem)
         return base, values, problems
@@ -134,7 +142,7 @@ class Composer:
         if groups not in self._bases:
             try:
                 config = self._loader.load_configuration(self._config_name, [*self._hydra_lines, *groups], RunMode.RUN)
-            except (HydraException, OmegaConfBaseException) as error:
+            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
                 raise UserError(_one_line(error)) from error
             ours = {str(key): None for key in config if key != "hydra"}
             raw = OmegaConf.to_container(OmegaConf.masked_copy(config, list(ours)), resolve=False)
@@ -172,22 +180,18 @@ def explain(error: Exception, conf_dir: Path, words: Sequence[str] = ()) -> User
         error: what `hydra.main` raised.
         conf_dir: the folder of the groups.
         words: the command line without its verb; where given, all of its mistakes are told and not only Hydra's first.
+
+    Raises:
+        ValueError: the error itself, if it is none of Hydra's and the words are sound: a mistake of ours.
     """
     overrides = [word for word in words if "=" in word and not word.startswith("-")]
     if overrides:
         problems = Composer.of_folder(conf_dir).problems(overrides)
         if problems:
             return UserError(*problems)
+    if isinstance(error, ValueError) and not isinstance(error, HydraException | OmegaConfBaseException):
+        raise error
     return UserError(_one_line(error))
-
-
-def _with_some_classes(config: DictConfig) -> DictConfig:
-    """Return a copy whose class list does not ask for the data set, which is looked at later, by `prepare_dataset`."""
-    if "dataset" not in config or not OmegaConf.is_interpolation(config.dataset, "classes"):
-        return config
-    sample = copy.deepcopy(config)
-    sample.dataset.classes = ["object"]
-    return sample
 
 
 def _parse(lines: Sequence[str]) -> tuple[list[Override], list[str]]:
@@ -217,4 +221,7 @@ def _one_line(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, UserError):
         return "; ".join(error.problems)
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        at = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        return f"broken YAML in {error.problem_mark.name}: {error.problem} at {at}"
     return f"config cannot be composed in conf: {' '.join(str(error).split()) or type(error).__name__}"

@@ -12,6 +12,7 @@ from runners.contract.coco_records import check_trainable
 from runners.contract.coco_split import FoldPlan, write_folds
 from runners.contract.errors import UserError
 from runners.contract.metrics import Split
+from sweeper.broken_images import leave_out_broken_images
 from sweeper.shapes import shapes_root, write_shapes
 
 
@@ -48,6 +49,9 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
         UserError: with all problems of the data set.
     """
     node = _place(dataset, output_dir.absolute())
+    warnings: list[str] = []
+    if node.get("skip_broken_images"):
+        node, warnings = leave_out_broken_images(node, output_dir.absolute() / "splits")
     problems = _fold_problems(node, fold)
     if node.get("n_folds") is not None:
         node["val"] = None  # held out of train below; that no val file is overlooked was seen above
@@ -72,7 +76,7 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
         fingerprint=checked.fingerprint,
         n_images={split: sizes[split].n_images for split in SPLITS if split in sizes},
         labelled={split: sizes[split].is_labelled for split in SPLITS if split in sizes},
-        warnings=list(checked.warnings),
+        warnings=[*warnings, *checked.warnings],
     )
 
 

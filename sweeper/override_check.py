@@ -36,8 +36,8 @@ def value_problem(override: Override, config: DictConfig, raw: Mapping[str, Any]
         elif isinstance(node, Mapping) and part in node:
             node = node[part]
         else:
-            near = nearest(key, [*_keys(raw), *groups]) or f"; +{line} adds it"
-            return f"no setting '{key}' in override '{line}'{near}"
+            # Without the value, so that an axis is told once and not for each of its values.
+            return f"no setting '{key}'{nearest(key, [*_keys(raw), *groups]) or f'; +{key}=VALUE adds one'}"
         walked.append(part)
     if override.is_delete():
         if walked[0] in NULLABLE_NODES and len(walked) > 1:

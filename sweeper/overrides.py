@@ -37,9 +37,11 @@ def parse_override(line: str) -> Override:
 
 
 def expand_override(override: Override) -> list[Override]:
-    """Return one override for each value of an axis; anything else as it is."""
-    if not override.is_discrete_sweep():
+    """Return one override for each value of an axis, none for an interval, and anything else as it is."""
+    if not override.is_sweep_override():
         return [override]
+    if not override.is_discrete_sweep():
+        return []
     key = override.get_key_element()
     return [parse_override(f"{key}={value}") for value in override.sweep_string_iterator()]
 

@@ -84,6 +84,7 @@ SETTINGS: Mapping[str, Rule] = {
     "dataset.root": Rule("a folder", _TEXT.accepts, takes_null=True),  # null: generated data has its own place
     "dataset.n_folds": whole(2, 1000, takes_null=True),
     "dataset.split_seed": whole(0),
+    "dataset.skip_broken_images": Rule("true or false", lambda value: isinstance(value, bool)),
     "dataset.group_by": Rule("a key of the image records, or null", _TEXT.accepts, takes_null=True),
     "gpus": Rule("all, none, or device numbers such as 0,1", lambda value: isinstance(value, str | int | list)),
     "jobs_per_gpu": whole(1, 64),

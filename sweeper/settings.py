@@ -1,12 +1,12 @@
 """The final values of a config: every interpolation replaced, what is missing or leads nowhere told with its file."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException, UnsupportedInterpolationType
 
 from runners.contract.errors import UserError
@@ -32,31 +32,65 @@ def sweep_settings(config: DictConfig) -> dict[str, Any]:
     return settings
 
 
-def resolve(config: DictConfig) -> dict[str, Any]:
+def resolve(config: DictConfig, dataset: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the config as plain data, every interpolation replaced; Hydra's own node becomes `choices`.
+
+    Args:
+        config: a composed config.
+        dataset: the prepared `dataset` node, which takes the place of the composed one as it is: class names are data,
+            and one that reads ``${x}`` or ``???`` is no interpolation.
 
     Raises:
         UserError: values are missing, or interpolations lead nowhere or in a circle; all of them.
     """
-    problems = missing_problems(config)
+    ours = _without_hydra(config)
+    if dataset is not None:
+        with open_dict(ours):
+            ours.dataset = {**dataset, "classes": [str(number) for number in range(len(dataset["classes"]))]}
+    problems = missing_problems(ours, config)
     if not problems:
         try:
-            resolved = OmegaConf.to_container(_without_hydra(config), resolve=True)
+            resolved = OmegaConf.to_container(ours, resolve=True)
         except OmegaConfBaseException as error:
-            problems = interpolation_problems(config) or [_reason(error, [])]
+            problems = interpolation_problems(ours, config) or [_reason(error, [])]
     if problems:
         raise UserError(*problems)
     assert isinstance(resolved, dict)
     chosen = OmegaConf.select(config, "hydra.runtime.choices") or {}
     choices = {group: chosen[group] for group in GROUPS if group in chosen}
-    return {str(key): value for key, value in resolved.items()} | ({"choices": choices} if choices else {})
+    return (
+        {str(key): value for key, value in resolved.items()}
+        | ({"dataset": dict(dataset)} if dataset is not None else {})
+        | ({"choices": choices} if choices else {})
+    )
 
 
-def missing_problems(config: DictConfig) -> list[str]:
-    """Return a line for each value that a config leaves to the person (``???``)."""
-    raw = OmegaConf.to_container(_without_hydra(config), resolve=False)
+def config_problems(config: DictConfig, with_interpolations: bool = True) -> list[str]:
+    """Return a line for each missing value of a composed config, or else for each interpolation that leads nowhere.
+
+    The class list is left out: it asks for the data set, which is looked at later, by `prepare_dataset`.
+
+    Args:
+        config: a composed config.
+        with_interpolations: False where values are known to be wrong, for what is computed from them then fails too.
+    """
+    ours = _without_hydra(config)
+    if "dataset" in ours and OmegaConf.is_interpolation(ours.dataset, "classes"):
+        ours.dataset.classes = ["object"]
+    missing = missing_problems(ours, config)
+    return interpolation_problems(ours, config) if with_interpolations and not missing else missing
+
+
+def missing_problems(config: DictConfig, whole: DictConfig) -> list[str]:
+    """Return a line for each value that a config leaves to the person (``???``).
+
+    Args:
+        config: without Hydra's node, whose gaps Hydra fills later.
+        whole: the same with it, to tell where a value comes from.
+    """
+    raw = OmegaConf.to_container(config, resolve=False)
     return [
-        f"missing value in {key}: {MISSING} in {origin(config, key)}; give {key}=VALUE"
+        f"missing value in {key}: {MISSING} in {origin(whole, key)}; give {key}=VALUE"
         for key, value in leaves(raw)
         if value == MISSING
     ]
@@ -107,22 +141,26 @@ def _sets(path: Path, key: str) -> bool:
     return True
 
 
-def interpolation_problems(config: DictConfig) -> list[str]:
-    """Return a line for each interpolation that cannot be replaced; one that only follows a broken one is left out."""
-    ours = _without_hydra(config)
-    values = dict(leaves(OmegaConf.to_container(ours, resolve=False)))
+def interpolation_problems(config: DictConfig, whole: DictConfig) -> list[str]:
+    """Return a line for each interpolation that cannot be replaced; one that only follows a broken one is left out.
+
+    Args:
+        config: without Hydra's node.
+        whole: the same with it, to tell where a value comes from.
+    """
+    values = dict(leaves(OmegaConf.to_container(config, resolve=False)))
     reasons: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, str) and "${" in value:
             try:
-                OmegaConf.select(ours, key, throw_on_missing=True)
+                OmegaConf.select(config, key, throw_on_missing=True)
             except OmegaConfBaseException as error:
                 reasons[key] = _reason(error, list(values))
     follows = {key: {other for other in reasons if other != key and _names(values[key], other)} for key in reasons}
     for _ in reasons:  # at most so many steps from one to the other
         follows = {key: seen.union(*(follows[other] for other in seen)) for key, seen in follows.items()}
     return [
-        f"broken interpolation in {key}: {values[key]} in {origin(config, key)}; {reason}"
+        f"broken interpolation in {key}: {values[key]} in {origin(whole, key)}; {reason}"
         for key, reason in reasons.items()
         if not follows[key] or key in follows[key]  # a cause of its own, or part of a circle
     ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -96,19 +96,29 @@ def split_files(dataset: Mapping[str, Any], split: Split) -> SplitFiles | None:
     return SplitFiles(split, root / node["ann_file"], root / (node.get("image_dir") or ""), root)
 
 
-def read_coco(path: Path, setting: str = "annotation file") -> CocoFile:
+def subset(coco: CocoFile, image_ids: Container[int]) -> dict[str, Any]:
+    """Return the JSON of a file that holds only these images and their annotations; order and all other keys stay."""
+    return {
+        **coco.content,
+        "images": [image for image in coco.images if image["id"] in image_ids],
+        "annotations": [box for box in coco.annotations if box["image_id"] in image_ids],
+    }
+
+
+def read_coco(path: Path, setting: str = "annotation file", fix: str = "give a COCO JSON file") -> CocoFile:
     """Read an annotation file and check that it has the shape of COCO's detection format.
 
     Args:
         path: the file.
         setting: the setting that gave the path, for the error.
+        fix: what helps where there is no file.
 
     Raises:
         UserError: there is no such file, it is not JSON, or the JSON is not COCO.
     """
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
-        raise UserError(f"annotation file missing in {setting}: {path} ({found}); give a COCO JSON file")
+        raise UserError(f"annotation file missing in {setting}: {path} ({found}); {fix}")
     raw = path.read_bytes()
     try:
         content = json.loads(raw)

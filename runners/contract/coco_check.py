@@ -12,6 +12,13 @@ from runners.contract.findings import Findings, count, examples, no_findings
 from runners.contract.image_files import check_images
 from runners.contract.metrics import Split
 
+# What to do without the annotation file of a split.
+_WITHOUT: dict[Split, str] = {
+    "train": "give a COCO JSON file",
+    "val": "name the file, or hold out a part of train: dataset.val=null dataset.n_folds=5 fold=0",
+    "test": "name the file, or do without: dataset.test=null",
+}
+
 SplitContents = dict[Split, tuple[SplitFiles, CocoFile]]
 
 
@@ -51,7 +58,7 @@ def read_dataset(dataset: Mapping[str, Any]) -> tuple[SplitContents, Findings]:
         if files is None:
             continue
         try:
-            contents[split] = files, read_coco(files.ann_file, f"{files.setting}.ann_file")
+            contents[split] = files, read_coco(files.ann_file, f"{files.setting}.ann_file", _WITHOUT[split])
         except UserError as error:
             found.problems.extend(error.problems)
             continue

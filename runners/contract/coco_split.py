@@ -6,9 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from runners.contract.coco import CocoFile
+from runners.contract.coco import CocoFile, subset
 from runners.contract.errors import UserError
 from runners.contract.findings import count, examples
 from runners.contract.jsonfile import write_json, write_text
@@ -110,9 +109,8 @@ def write_folds(coco: CocoFile, plan: FoldPlan, fold: int, folder: Path) -> tupl
         write_json(target.parent / "plan.json", {"source": str(coco.path), "sha256": coco.digest, **asdict(plan)})
         # Each file by way of a temporary name: two sweeps that split at once write the same bytes.
         for path, is_val in ((train_file, False), (val_file, True)):
-            part = _part(
-                coco.content, {image_id for image_id, held_out in fold_of.items() if (held_out == fold) is is_val}
-            )
+            ids = {image_id for image_id, held_out in fold_of.items() if (held_out == fold) is is_val}
+            part = subset(coco, ids)
             write_text(path, json.dumps(part, ensure_ascii=False) + "\n")
     return train_file, val_file
 
@@ -147,12 +145,3 @@ def _count_boxes(coco: CocoFile, image_ids: Mapping[str, Sequence[int]]) -> dict
 def _surplus(held: _Content, group: _Content, total: _Content) -> float:
     """Return how full a fold is of what the group brings, as a share of each class's boxes, summed over its classes."""
     return sum(held[key] / total[key] for key in sorted(group, key=str))
-
-
-def _part(content: Mapping[str, Any], image_ids: set[int]) -> dict[str, Any]:
-    """Return the file's JSON with only these images; order and all other keys stay."""
-    return {
-        **content,
-        "images": [image for image in content["images"] if image["id"] in image_ids],
-        "annotations": [box for box in content.get("annotations", []) if box["image_id"] in image_ids],
-    }

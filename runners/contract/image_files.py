@@ -1,6 +1,6 @@
 """Whether the images of a data set can be read, and are as large as the annotations say."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +61,18 @@ def read_header(path: Path) -> ImageHeader:
     return ImageHeader("", width, height, orientation)
 
 
+def read_headers(coco: CocoFile, files: SplitFiles) -> list[ImageHeader]:
+    """Read the header of every image that an annotation file names, in its order."""
+    # Mostly waiting for the disk: threads help even where there is one core.
+    with ThreadPoolExecutor(_N_READERS) as readers:
+        return list(readers.map(read_header, (files.image_path(image) for image in coco.images)))
+
+
+def is_broken(header: ImageHeader) -> bool:
+    """Whether the file is there and cannot be read."""
+    return header.fault not in ("", "missing")
+
+
 def check_images(coco: CocoFile, files: SplitFiles) -> Findings:
     """Check every image that an annotation file names.
 
@@ -73,19 +85,18 @@ def check_images(coco: CocoFile, files: SplitFiles) -> Findings:
         reason = "not a folder" if files.image_dir.exists() else "no such folder"
         return Findings([f"image folder missing in {folder_setting}: {files.image_dir} ({reason}); mend the path"], [])
     found = no_findings()
-    headers = list(zip(coco.images, _read_headers(files.image_path(image) for image in coco.images), strict=True))
+    headers = list(zip(coco.images, read_headers(coco, files), strict=True))
     where = f"{files.image_dir} ({folder_setting})"
 
     missing = [image["file_name"] for image, header in headers if header.fault == "missing"]
     if missing:
         of = f"{len(missing)} of {count(len(headers), 'image')}"
         found.problems.append(f"image missing in {where}: {of} ({examples(missing)}); add them or mend the paths")
-    broken = [
-        f"{image['file_name']}: {header.fault}" for image, header in headers if header.fault not in ("", "missing")
-    ]
+    broken = [f"{image['file_name']}: {header.fault}" for image, header in headers if is_broken(header)]
     if broken:
         of = f"{len(broken)} of {count(len(headers), 'image')}"
-        found.problems.append(f"image cannot be read in {where}: {of} ({examples(broken)}); replace them")
+        fix = "replace them, or leave them out with dataset.skip_broken_images=true"
+        found.problems.append(f"image cannot be read in {where}: {of} ({examples(broken)}); {fix}")
     readable = [(image, header) for image, header in headers if not header.fault]
     resized = [_two_sizes(image, header) for image, header in readable if not _is_as_said(image, header)]
     if resized:
@@ -101,12 +112,6 @@ def check_images(coco: CocoFile, files: SplitFiles) -> Findings:
             "training sees them turned, so the boxes have to be too"
         )
     return found
-
-
-def _read_headers(paths: Iterable[Path]) -> list[ImageHeader]:
-    # Mostly waiting for the disk: threads help even where there is one core.
-    with ThreadPoolExecutor(_N_READERS) as readers:
-        return list(readers.map(read_header, paths))
 
 
 def _ends_well(path: Path, image_format: str) -> bool:

@@ -44,7 +44,7 @@ def make_job(tmp_path: Path, shapes: Path) -> JobMaker:
         )
         folder = JobFolder(tmp_path / f"{len(list(tmp_path.iterdir())) + 1:04}")
         folder.path.mkdir()
-        folder.config.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+        folder.config.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
         return folder
 
     return make

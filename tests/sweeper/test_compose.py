@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from runners.contract.errors import UserError
@@ -87,12 +88,12 @@ class TestUnknownWords:
             ("neck=zzz", "unknown neck in override 'neck=zzz': zzz; choices: fpn, pafpn"),
             ("image_size=1024", "unknown image_size in override 'image_size=1024': 1024; did you mean '1024px'?"),
             ("backbone=", "no value in override 'backbone=': axis 'backbone' has none; choices:"),
-            ("optimizr.lr=0.1", "no setting 'optimizr.lr' in override 'optimizr.lr=0.1'; did you mean 'optimizer.lr'?"),
-            ("lr=0.1", "no setting 'lr' in override 'lr=0.1'; did you mean 'optimizer.lr'?"),
-            ("backbonne=resnet50", "no setting 'backbonne' in override 'backbonne=resnet50'; did you mean 'backbone'?"),
+            ("optimizr.lr=0.1", "no setting 'optimizr.lr'; did you mean 'optimizer.lr'?"),
+            ("lr=0.1", "no setting 'lr'; did you mean 'optimizer.lr'?"),
+            ("backbonne=resnet50", "no setting 'backbonne'; did you mean 'backbone'?"),
             ("dataset.trian.ann_file=a.json", "did you mean 'dataset.train.ann_file'?"),
-            ("qqq=1", "no setting 'qqq' in override 'qqq=1'; +qqq=1 adds it"),
-            ("~sed", "no setting 'sed' in override '~sed'; did you mean 'seed'?"),
+            ("qqq=1", "no setting 'qqq'; +qqq=VALUE adds one"),
+            ("~sed", "no setting 'sed'; did you mean 'seed'?"),
         ],
     )
     def test_nearest_and_choices(self, composer: Composer, override: str, told: str) -> None:
@@ -202,6 +203,13 @@ class TestMissingAndBrokenInterpolations:
             f"missing value in dataset.root: ??? in {CONF / 'dataset' / 'coco.yaml'}; give dataset.root=VALUE",
         )
 
+    def test_it_is_told_although_another_job_gave_it(self, composer: Composer) -> None:
+        composer.compose(["dataset.root=somewhere"])
+        with pytest.raises(UserError, match=r"missing value in dataset\.root"):
+            composer.compose([])
+        with pytest.raises(UserError, match=r"missing value in dataset\.root"):
+            composer.compose(["seed=1"])
+
     def test_one_that_an_override_brings(self, composer: Composer) -> None:
         (problem,) = problems_of(composer, "seed=???")
         assert problem == "missing value in seed: ??? in override 'seed=???'; give seed=VALUE"
@@ -238,6 +246,19 @@ class TestMissingAndBrokenInterpolations:
             "there is no 'sied'; did you mean 'side'?",
         )
 
+    def test_broken_yaml_is_told_with_file_line_and_column(self, tmp_path: Path) -> None:
+        """Row 11 of the list of bad inputs."""
+        (tmp_path / "size").mkdir()
+        (tmp_path / "config.yaml").write_text("defaults:\n  - _self_\n  - size: small\n")
+        (tmp_path / "size" / "small.yaml").write_text("side: 1\n")
+        (tmp_path / "size" / "tab.yaml").write_text("a:\n\tb: 1\n")
+        (tmp_path / "size" / "twice.yaml").write_text("a: 1\nb: 2\na: 3\n")
+        composer = Composer.of_folder(tmp_path)
+        with pytest.raises(UserError, match=rf"broken YAML in .*{tmp_path}/size/tab.yaml.* line 2, column 1"):
+            composer.compose(["size=tab"])
+        with pytest.raises(UserError, match=rf"broken YAML in .*{tmp_path}/size/twice.yaml.*duplicate key.* line 3"):
+            composer.compose(["size=twice"])
+
 
 class TestRecipes:
     def test_one_recipe_composes(self, composer: Composer) -> None:
@@ -257,6 +278,14 @@ class TestResolvedConfig:
         assert list(config["choices"])[:3] == ["detector", "backbone", "neck"]
         assert config["lr_effective"] == 0.05
         assert "${" not in str(config)
+
+    def test_class_names_are_data_and_no_interpolations(self, composer: Composer) -> None:
+        names = ["${x}", "a ${ b", "???", "プラスチック, [red]: 'x'"]
+        config = composer.compose([SHAPES])
+        dataset = {**resolve(config)["dataset"], "classes": names}
+        resolved = resolve(config, dataset)
+        assert resolved["dataset"] == dataset
+        assert resolved["model"]["roi_head"]["bbox_head"]["num_classes"] == 4
 
     def test_settings_of_the_sweep(self, composer: Composer) -> None:
         settings = sweep_settings(composer.compose([SHAPES, "gpus=none", "jobs_per_gpu=2", "tracking=off"]))
@@ -284,6 +313,16 @@ class TestExplain:
             "wrong type",
         ]
 
-    def test_what_we_cannot_explain_stays_one_line(self) -> None:
-        (problem,) = explain(ValueError("first\n  second"), CONF).problems
+    def test_an_interval_is_no_mistake_of_type(self) -> None:
+        (problem,) = explain(HydraException("only this"), CONF, ["optimizer.lr=interval(0.1,0.2)", SHAPES]).problems
+        assert problem.endswith("only this")
+
+    def test_what_hydra_alone_knows_stays_one_line(self) -> None:
+        (problem,) = explain(HydraException("first\n  second"), CONF, [SHAPES]).problems
         assert problem == "config cannot be composed in conf: first second"
+
+    def test_a_mistake_of_ours_keeps_its_traceback(self) -> None:
+        bug = ValueError("ours")
+        with pytest.raises(ValueError, match="ours") as raised:
+            explain(bug, CONF, [SHAPES])
+        assert raised.value is bug

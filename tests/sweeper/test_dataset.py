@@ -138,6 +138,42 @@ def test_the_study_set_without_val_and_with_an_unlabelled_test(sample: SampleSet
     ]
 
 
+class TestBrokenImages:
+    def spoil(self, sample: SampleSet) -> None:
+        sample.image(number=1).write_bytes(b"")
+        sample.image(number=5).write_text("<html>")
+        sample.image("val", 2).write_bytes(sample.image("val", 2).read_bytes()[:500])
+
+    def test_are_refused_unless_asked_for(self, sample: SampleSet, tmp_path: Path) -> None:
+        self.spoil(sample)
+        with pytest.raises(UserError, match=r"2 of 8 images .*dataset\.skip_broken_images=true"):
+            prepare_dataset(sample.node, tmp_path / "out")
+
+    def test_are_left_out_and_counted(self, sample: SampleSet, tmp_path: Path) -> None:
+        self.spoil(sample)
+        whole = read_coco(sample.root / "train.json")
+        prepared = prepare_dataset({**sample.node, "skip_broken_images": True}, tmp_path / "out")
+        assert prepared.n_images == {"train": 6, "val": 3, "test": 4}
+        assert prepared.warnings[0].startswith(
+            "train is used without 2 of 8 images (train_00001.png: 0 bytes, train_0000"
+        )
+        assert prepared.warnings[1].startswith("val is used without 1 of 4 images (val_00002.png: damaged")
+        kept = read_coco(Path(prepared.node["train"]["ann_file"]))
+        assert [image["id"] for image in kept.images] == [1, 3, 4, 5, 7, 8]
+        assert kept.annotations == [box for box in whole.annotations if box["image_id"] not in (2, 6)]
+        assert prepared.node["test"] == sample.node["test"]
+
+    def test_folds_are_made_of_what_is_left(self, sample: SampleSet, tmp_path: Path) -> None:
+        self.spoil(sample)
+        node = {**sample.node, "val": None, "n_folds": 3, "skip_broken_images": True}
+        assert prepare_dataset(node, tmp_path / "out", 0).n_images == {"train": 4, "val": 2, "test": 4}
+
+    def test_a_missing_image_is_never_left_out(self, sample: SampleSet, tmp_path: Path) -> None:
+        sample.image().unlink()
+        with pytest.raises(UserError, match="image missing"):
+            prepare_dataset({**sample.node, "skip_broken_images": True}, tmp_path / "out")
+
+
 def test_all_problems_at_once(sample: SampleSet, tmp_path: Path) -> None:
     sample.image().unlink()
     sample.edit("val", lambda coco: coco["categories"].reverse())
