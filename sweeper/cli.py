@@ -72,11 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_hydra(verb: str, words: Sequence[str]) -> int:
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     import conf
-    from sweeper.compose import explain
+    from sweeper.compose import COMPOSITION_ERRORS, explain
     from sweeper.resolvers import register
 
     register()
@@ -94,7 +92,7 @@ def _run_hydra(verb: str, words: Sequence[str]) -> int:
     )
     try:
         entry()
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSITION_ERRORS as error:
         raise explain(error, conf_dir, words) from error
     finally:
         sys.argv = before[0]

@@ -93,7 +93,7 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
         composed.append((point, config, dataset))
     if problems:
         raise UserError(*problems)
-    configs = [_job_config(config) for _, config, _ in composed]
+    configs = [_job_config(config, dataset) for _, config, dataset in composed]
     named = titles(configs, [point for point, _, _ in composed])
     jobs = [
         PlannedJob(f"{number:04d}", title, axes.overrides(point), point, {**config, "title": title}, dataset)
@@ -109,14 +109,12 @@ def _prepare(config: DictConfig, output_dir: Path) -> PreparedDataset:
     with open_dict(config.dataset):
         if OmegaConf.is_interpolation(config.dataset, "classes"):
             config.dataset.classes = None
-        node = OmegaConf.to_container(config.dataset, resolve=True)
-        assert isinstance(node, dict)
-        prepared = prepare_dataset({str(key): value for key, value in node.items()}, output_dir, config.fold)
-        config.dataset = {**node, **prepared.node}
-    return prepared
+    node = OmegaConf.to_container(config.dataset, resolve=True)
+    assert isinstance(node, dict)
+    return prepare_dataset({str(key): value for key, value in node.items()}, output_dir, config.fold)
 
 
-def _job_config(config: DictConfig) -> dict[str, Any]:
+def _job_config(config: DictConfig, dataset: PreparedDataset) -> dict[str, Any]:
     """Return what is trained: the resolved config without the sweep's own settings."""
-    resolved = resolve(config)
+    resolved = resolve(config, dataset.node)
     return {key: value for key, value in resolved.items() if key not in (*SWEEP_SETTINGS, "hydra")}

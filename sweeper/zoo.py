@@ -10,7 +10,7 @@ import yaml
 from runners.contract.errors import UserError
 
 # The families whose checkpoints fit the detectors and necks of conf.
-FAMILIES = ("faster_rcnn", "cascade_rcnn", "retinanet", "pafpn", "swin")
+FAMILIES = ("faster_rcnn", "cascade_rcnn", "retinanet", "pafpn")
 
 
 def package_folder(package: str) -> Path:
@@ -49,9 +49,11 @@ def checkpoint_address(model: str) -> str:
     known = checkpoints()
     if model in known:
         return known[model]
-    near = difflib.get_close_matches(model, known, n=3)
-    choices = f"the nearest are {', '.join(near)}" if near else "see weights=imagenet"
+    detector = model.partition("_")[0]
+    # Weights of Caffe's backbones want another order of colours than the composed models give.
+    fitting = [name for name in known if name.startswith(f"{detector}_") and "caffe" not in name]
+    near = ", ".join(difflib.get_close_matches(model, fitting, n=5, cutoff=0.0))
     raise UserError(
-        f"no COCO weights in weights.model: {model} is not in mmdet's zoo; {choices}; or take weights=imagenet, "
-        "or another file with weights=file weights.path=..."
+        f"no COCO weights in weights.model: {model} is not in mmdet's zoo, which has {near or 'none of it'}; "
+        "take weights=imagenet, or a file of your own with weights=file weights.path=..."
     )
