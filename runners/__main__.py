@@ -1,4 +1,4 @@
-"""``python -m runners <job folder | attempt folder>``: execute one attempt of a job by hand, or under any batch system."""
+"""``python -m runners <job or attempt folder>``: execute one attempt of a job by hand, or under any batch system."""
 
 import argparse
 import os
@@ -14,24 +14,33 @@ from runners.contract.records import AttemptResult, AttemptSpec
 def main() -> int:
     """Execute the attempt and return the exit code: 0 done, 1 failed, 2 refused, 3 stopped before the end."""
     parser = argparse.ArgumentParser(prog="python -m runners", description=__doc__)
-    parser.add_argument("folder", type=Path, help="a job's folder (takes the next attempt), or an attempt's with its spec.json")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="for a job's folder: where to train (default: cuda if there)")
+    parser.add_argument(
+        "folder", type=Path, help="a job's folder (takes the next attempt), or an attempt's with its spec.json"
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="for a job's folder: where to train (default: cuda if there)"
+    )
     arguments = parser.parse_args()
     try:
-        folder = _attempt_folder(arguments.folder.resolve(), arguments.device)
+        job = _job_of(arguments.folder.resolve())
     except UserError as error:
         print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_code
-    print(f"attempt {folder.number} of job {folder.job.job_id}, log: {folder.log}", flush=True)
-    terminal = os.dup(1)
 
     from runners.preload import preload
     from runners.process import enter_attempt
 
-    enter_attempt(folder, {})
     preload()
     from runners.job import run_attempt
 
+    if job.path == arguments.folder.resolve():
+        folder = job.take_attempt()
+        _default_spec(job, folder.number, arguments.device).write(folder)
+    else:
+        folder = AttemptFolder(arguments.folder.resolve())
+    print(f"attempt {folder.number} of job {job.job_id}, log: {folder.log}", flush=True)
+    terminal = os.dup(1)
+    enter_attempt(folder, {})
     returncode = run_attempt(folder)
     result = AttemptResult.read(folder)
     if result is not None:
@@ -40,21 +49,17 @@ def main() -> int:
     return returncode
 
 
-def _attempt_folder(path: Path, device: str | None) -> AttemptFolder:
-    """Return the attempt to execute; a job's folder gets a new one.
+def _job_of(path: Path) -> JobFolder:
+    """Return the job that a job's or an attempt's folder belongs to.
 
     Raises:
-        UserError: the path is neither a job's nor an attempt's folder.
+        UserError: the path is neither.
     """
     attempt = AttemptFolder(path)
-    if attempt.spec.is_file() and attempt.job.config.is_file():
-        return attempt
-    job = JobFolder(path)
-    if not job.config.is_file():
-        raise UserError(f"folder to run: {path}; wanted a job's folder with config.yaml or an attempt's with spec.json")
-    attempt = job.take_attempt()
-    _default_spec(job, attempt.number, device).write(attempt)
-    return attempt
+    for job, is_there in ((JobFolder(path), True), (attempt.job, attempt.spec.is_file())):
+        if is_there and job.config.is_file():
+            return job
+    raise UserError(f"folder to run: {path}; wanted a job's folder with config.yaml or an attempt's with spec.json")
 
 
 def _default_spec(job: JobFolder, number: int, device: str | None) -> AttemptSpec:

@@ -1,9 +1,11 @@
 """Trying a job out in seconds: its real model, optimizer and pipelines take one training and one validation step."""
 
+import dataclasses
 import json
 import math
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from runners.contract.metrics import metric
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.dataset import use_strict_datasets
-from runners.failures import Diverged
+from runners.failures import DivergedError
 from runners.mm_config import annotation_file, eval_dataloader
 from runners.training import JobRunner, build_runner, build_train_loader
 from runners.val_loss import shared_features, validation_losses
@@ -38,24 +40,27 @@ def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
         spec: the attempt's spec; batch and workers are the check's own.
 
     Raises:
-        Diverged: a loss is negative or not finite.
+        DivergedError: a loss is negative or not finite.
         DataError: an image cannot be used.
     """
-    tried = _tried_config(config, folder)
-    tried_spec = AttemptSpec(**{**vars(spec), "n_workers": 0, "batch_per_step": BATCH, "accumulation": 1})
-    loader = build_train_loader(tried, tried_spec)
-    runner, _ = build_runner(tried, tried_spec, loader, hooks=[])
-    values = _training_step(runner, next(iter(loader)))
-    values |= _validation_step(runner, tried, tried_spec)
+    images = folder.path / "check_images.json"
+    images.write_text(json.dumps(_images_with_objects(config, BATCH), ensure_ascii=False), encoding="utf-8")
+    try:
+        tried = _tried_config(config, images)
+        tried_spec = dataclasses.replace(spec, n_workers=0, batch_per_step=BATCH, accumulation=1)
+        loader = build_train_loader(tried, tried_spec)
+        runner, _ = build_runner(tried, tried_spec, loader, hooks=[])
+        values = _training_step(runner, next(iter(loader)))
+        values |= _validation_step(runner, tried, tried_spec)
+    finally:
+        images.unlink()
     values[names.PARAMETERS_M] = count_parameters(runner.model) / 1e6
     return AttemptResult(folder.number, AttemptOutcome.COMPLETED, metrics=values, finished_at=time.time())
 
 
-def _tried_config(config: Mapping[str, Any], folder: AttemptFolder) -> dict[str, Any]:
-    """Return the config without pretrained weights and with two images as its training split."""
-    path = folder.path / "check_images.json"
-    path.write_text(json.dumps(_images_with_objects(config, BATCH), ensure_ascii=False), encoding="utf-8")
-    dataset = {**config["dataset"], "train": {**config["dataset"]["train"], "ann_file": str(path.resolve())}}
+def _tried_config(config: Mapping[str, Any], ann_file: Path) -> dict[str, Any]:
+    """Return the config without pretrained weights and with other annotations as its training split."""
+    dataset = {**config["dataset"], "train": {**config["dataset"]["train"], "ann_file": str(ann_file.resolve())}}
     return {**config, "dataset": dataset, "model": _without_pretrained(config["model"]), "load_from": None}
 
 
@@ -102,12 +107,15 @@ def _checked(split: names.Split, losses: Mapping[str, Tensor]) -> dict[str, floa
     """Return the losses under their full names.
 
     Raises:
-        Diverged: one is negative or not finite.
+        DivergedError: one is negative or not finite.
     """
     values = {metric(split, name): float(value) for name, value in losses.items() if "loss" in name}
-    for name, value in values.items():
-        if not math.isfinite(value) or value < 0:
-            raise Diverged(f"{name} is {value:.4g} in the first step; a loss is finite and at least 0")
+    wrong = [name for name, value in values.items() if not (math.isfinite(value) and value >= 0)]
+    if wrong:
+        # The sum comes first and is wrong if any part of it is: the last one says more.
+        raise DivergedError(
+            f"{wrong[-1]} is {values[wrong[-1]]:.4g} in the first step; losses are finite and at least 0"
+        )
     return values
 
 

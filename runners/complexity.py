@@ -3,22 +3,23 @@
 from typing import Any
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def count_parameters(model: nn.Module) -> int:
+def count_parameters(model: BaseDetector) -> int:
     """Return the number of parameters, trainable and frozen."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def count_multiply_adds(model: nn.Module, inputs: Tensor, samples: list[DetDataSample]) -> int:
+def count_multiply_adds(model: BaseDetector, inputs: Tensor, samples: list[DetDataSample]) -> int:
     """Return the multiply-adds of matrix products and convolutions in one forward pass.
 
-    Two-stage detectors are counted with as many proposals as they keep at most: how many an image really has depends on the
-    image and on the state of training, which would make two jobs incomparable.
+    Two-stage detectors are counted with as many proposals as they keep at most: how many an image really has depends on
+    the image and on the state of training, which would make two jobs incomparable.
 
     Args:
         model: a detector of MMDetection; left in the mode it is in.

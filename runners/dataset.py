@@ -1,4 +1,4 @@
-"""MMDetection's COCO data set without its silence: an image that cannot be read ends the attempt instead of being replaced."""
+"""MMDetection's COCO data set without its silence: an unreadable image ends the attempt instead of being replaced."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +29,8 @@ class StrictCocoDataset(CocoDataset):  # type: ignore[misc]
                 raise  # the image is fine: the pipeline itself is wrong
             raise DataError(problem) from error
         if data is None:
-            raise DataError(f"image {self.get_data_info(index)['img_path']}: the training pipeline leaves nothing of it")
+            path = self.get_data_info(index)["img_path"]
+            raise DataError(f"image {path}: the training pipeline leaves nothing of it")
         return data
 
     def _rand_another(self) -> NoReturn:

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.runner import Runner
-from torch import nn
 
 from runners.contract.metrics import Split, metric
 from runners.contract.records import AttemptSpec
 from runners.dataset import use_strict_datasets
-from runners.failures import Diverged
+from runners.failures import DivergedError
 from runners.mm_config import annotation_file, eval_dataloader
 from runners.scoring import score
-from runners.seeding import derived_seed, isolated_randomness
+from runners.seeding import derived_seed, isolated_randomness, seed_everything
 from runners.val_loss import shared_features, validation_losses
 
 # Which training images are scored is the same for every job on a data set, so it depends on nothing but the file.
@@ -32,7 +32,8 @@ class Evaluation:
 
     Attributes:
         metrics: average precisions and losses under their full names; empty where the split has no annotations.
-        detections: COCO results: ``image_id``, ``category_id`` (the file's own), ``bbox`` xywh in original pixels, ``score`` 0-1.
+        detections: COCO results: ``image_id``, ``category_id`` (the file's own), ``bbox`` xywh in original pixels, and
+            ``score`` 0-1.
     """
 
     metrics: dict[str, float]
@@ -80,7 +81,7 @@ class SplitEvaluator:
         batch: dict[str, Any] = next(iter(self._loader))
         return batch
 
-    def evaluate(self, model: nn.Module, *, with_loss: bool) -> Evaluation:
+    def evaluate(self, model: BaseDetector, *, with_loss: bool) -> Evaluation:
         """Predict the whole split, and score it where it is labelled; model and random generators stay as they were.
 
         Args:
@@ -88,7 +89,7 @@ class SplitEvaluator:
             with_loss: also compute the losses; labelled splits only.
 
         Raises:
-            Diverged: a loss is not finite.
+            DivergedError: a loss is not finite.
         """
         was_training = model.training
         model.eval()
@@ -100,18 +101,20 @@ class SplitEvaluator:
         metrics = {metric(self._split, name): value for name, value in losses.items()}
         for name, value in metrics.items():
             if not torch.isfinite(torch.tensor(value)):
-                raise Diverged(f"{name} is {value}")
+                raise DivergedError(f"{name} is {value}")
         if self.is_labelled:
             metrics |= score(self._split, self._truth, detections, self._image_ids)
         return Evaluation(metrics, detections)
 
-    def _run(self, model: nn.Module, *, with_loss: bool) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    def _run(self, model: BaseDetector, *, with_loss: bool) -> tuple[list[dict[str, Any]], dict[str, float]]:
         detections: list[dict[str, Any]] = []
         sums: dict[str, Any] = {}
         n_images = 0
         n_batches = len(self._loader)
         for number, batch in enumerate(self._loader, start=1):
             self._on_batch(number, n_batches)
+            # For each batch anew: making the loader's iterator has drawn numbers, more or fewer by its workers.
+            seed_everything(derived_seed(self._seed, number))
             data = model.data_preprocessor(batch, False)
             inputs, samples = data["inputs"], data["data_samples"]
             with shared_features(model):

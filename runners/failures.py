@@ -11,7 +11,7 @@ from runners.contract.states import FailureKind
 _DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """A loss is not a number or infinite, or negative where that cannot be."""
 
 
@@ -40,7 +40,7 @@ def _kind_and_message(error: Exception, situation: str) -> tuple[FailureKind, st
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else ""
     if isinstance(error, UserError):
         return FailureKind.USER, "; ".join(error.problems)
-    if isinstance(error, Diverged):
+    if isinstance(error, DivergedError):
         return FailureKind.DIVERGED, str(error)
     if isinstance(error, DataError):
         return FailureKind.DATA, _without_worker_frame(error)

@@ -16,7 +16,7 @@ from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.failures import describe_failure
 from runners.preload import awaken
-from runners.stopping import Stopped, StopRequest
+from runners.stopping import StopRequest, StopTraining
 from runners.train_job import train_job
 
 _EXIT_CODES = {AttemptOutcome.COMPLETED: 0, AttemptOutcome.PRUNED: 0, AttemptOutcome.INTERRUPTED: 3}
@@ -38,7 +38,7 @@ def run_attempt(folder: AttemptFolder) -> int:
         situation = _situation(config, spec)
         _prepare_process(spec)
         result = _execute(folder, config, spec, stop, started)
-    except Stopped as stopped:
+    except StopTraining as stopped:
         # Training saves and says more; this is a stop before it began.
         outcome = AttemptOutcome.PRUNED if stopped.reason == "prune" else AttemptOutcome.INTERRUPTED
         result = AttemptResult(folder.number, outcome, finished_at=time.time())

@@ -36,8 +36,8 @@ class AutocastOptimWrapper(OptimWrapper):  # type: ignore[misc]
 def keep_regions_exact(model: nn.Module) -> None:
     """Have regions of interest cut out at float32 coordinates under bfloat16 autocast.
 
-    MMDetection casts the coordinates to the features' type, and bfloat16's 8 bits place a box near x = 500 within 2 pixels at
-    best. With float32 features the coordinates stay what they are.
+    MMDetection casts the coordinates to the features' type, and bfloat16's 8 bits place a box near x = 500 within
+    2 pixels at best. With float32 features the coordinates stay what they are.
     """
 
     def cast_features(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

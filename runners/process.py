@@ -1,4 +1,4 @@
-"""What a process does to itself before it trains one attempt: folder, log, environment, and not outliving its parent."""
+"""What a process does to itself before it trains an attempt: folder, log, environment, and not outliving its parent."""
 
 import ctypes
 import faulthandler
@@ -16,8 +16,8 @@ _NEW_FILE_MODE = 0o600
 def enter_attempt(folder: AttemptFolder, env: Mapping[str, str]) -> None:
     """Turn this process into the one that executes an attempt.
 
-    From here on all output goes to the attempt's log, the working directory is the job's folder, a crash writes the Python
-    stack to the log, and so does SIGUSR1. Files are made for their owner only.
+    From here on all output goes to the attempt's log, the working directory is the job's folder, a crash writes the
+    Python stack to the log, and so does SIGUSR1. Files are made for their owner only.
     """
     os.umask(0o077)
     _redirect_output(folder)

@@ -17,7 +17,9 @@ _ALL_SIZES = 0
 _MOST_DETECTIONS = -1
 
 
-def score(split: Split, truth: Mapping[str, Any], detections: Sequence[Detection], image_ids: Sequence[int]) -> dict[str, float]:
+def score(
+    split: Split, truth: Mapping[str, Any], detections: Sequence[Detection], image_ids: Sequence[int]
+) -> dict[str, float]:
     """Return the average precisions of a split, 0-1, higher is better, under their full names.
 
     What has no ground truth has no value: a size bin without objects, a class without objects, or all of them.

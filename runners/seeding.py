@@ -1,7 +1,7 @@
-"""Randomness that depends on the seed and the place in training alone, so that a resumed attempt repeats an undisturbed one.
+"""Randomness that depends on the seed and the place in training alone, so that training can be repeated from anywhere.
 
-The order of images and the augmentation of each follow (seed, epoch, index), whatever the number of data loader workers; what
-the model draws (which proposals train the heads) follows (seed, iteration).
+The order of images and the augmentation of each follow (seed, epoch, index), whatever the number of data loader
+workers; what the model draws (which proposals train the heads) follows (seed, iteration).
 """
 
 import hashlib

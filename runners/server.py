@@ -1,13 +1,18 @@
 """The warm server: imports PyTorch and MMDetection once and forks a process per attempt.
 
-JSON lines on stdin: ``{"op":"start","attempt":"<folder>","env":{..}}``, ``{"op":"terminate","attempt":..}`` (TERM to the job's own
-pid: its data loader workers must live while it saves), ``{"op":"kill","attempt":..}`` (KILL to its group).
-JSON lines on stdout: ``{"event":"ready"}``, ``{"event":"started","attempt":..,"pid":n}``,
-``{"event":"exited","attempt":..,"returncode":n}`` (negative: the signal; with a ``message`` where it could not be started),
-``{"event":"refused","request":..,"message":..}`` (a request that makes no sense); each with ``at``.
+JSON lines on stdin:
+- ``{"op":"start","attempt":"<folder>","env":{..}}``
+- ``{"op":"terminate","attempt":..}``: TERM to the job's own pid; its data loader workers must live while it saves
+- ``{"op":"kill","attempt":..}``: KILL to its group
 
-The end of stdin means that the controller is gone: TERM to the jobs, a grace period, KILL, exit. Descriptors that the server
-inherited (device leases) stay open in the jobs, so a device is free exactly when the last process using it is gone.
+JSON lines on stdout, each with ``at``, seconds since the epoch:
+- ``{"event":"ready"}``
+- ``{"event":"started","attempt":..,"pid":n}``
+- ``{"event":"exited","attempt":..,"returncode":n}``: negative: the signal; with ``message``: not started
+- ``{"event":"refused","request":..,"message":..}``: a request that makes no sense
+
+The end of stdin means that the controller is gone: TERM to the jobs, a grace period, KILL, exit. Descriptors that the
+server inherited (device leases) stay open in the jobs, so a device is free exactly when its last user is gone.
 """
 
 import argparse
@@ -216,7 +221,7 @@ def _drain(descriptor: int) -> None:
 def main() -> None:
     """Preload, then serve."""
     parser = argparse.ArgumentParser(prog="python -m runners.server", description=__doc__)
-    parser.add_argument("--grace-s", type=float, default=GRACE_S, help="seconds between TERM and KILL at the end of stdin")
+    parser.add_argument("--grace-s", type=float, default=GRACE_S, help="seconds from TERM to KILL at the end of stdin")
     arguments = parser.parse_args()
 
     from runners.preload import preload

@@ -12,7 +12,7 @@ StopReason = Literal["prune", "interrupt", "cancel"]
 _POLL_S = 0.5
 
 
-class Stopped(Exception):
+class StopTraining(Exception):  # noqa: N818 - like StopIteration, no error
     """Somebody asked this attempt to end; not an error.
 
     Attributes:
@@ -44,19 +44,19 @@ class StopRequest:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def raise_if_asked(self) -> None:
-        """Raise `Stopped` if a stop was asked for.
+        """Raise `StopTraining` if a stop was asked for.
 
         Raises:
-            Stopped: with the reason.
+            StopTraining: with the reason.
         """
         if self._is_signalled:
-            raise Stopped("interrupt")
+            raise StopTraining("interrupt")
         # The file is looked for by the clock and not by the iteration: the folder may lie on a slow network.
         if time.monotonic() < self._next_poll:
             return
         self._next_poll = time.monotonic() + _POLL_S
         if self._path.exists():
-            raise Stopped(_reason(self._path.read_text(encoding="utf-8")))
+            raise StopTraining(_reason(self._path.read_text(encoding="utf-8")))
 
     def _take_signal(self, number: int, _frame: FrameType | None) -> None:
         self._is_signalled = True

@@ -24,7 +24,7 @@ from runners.hooks.repeatable import RepeatableHook
 from runners.hooks.stop import StopHook
 from runners.mm_file import write_mm_file
 from runners.predictions import write_predictions
-from runners.stopping import Stopped, StopRequest
+from runners.stopping import StopRequest, StopTraining
 from runners.training import JobRunner, build_runner, build_train_loader
 
 
@@ -67,7 +67,7 @@ def train_job(
         started: monotonic time when the process took up the attempt.
 
     Raises:
-        Diverged: a loss is not finite.
+        DivergedError: a loss is not finite.
         DataError: an image cannot be used.
         DiskError: no room for a checkpoint.
     """
@@ -76,7 +76,7 @@ def train_job(
         training.runner.train()
         subset = training.subset_evaluator()
         values = _evaluate_best(training, subset)
-    except Stopped as stopped:
+    except StopTraining as stopped:
         return _stopped(training, stopped)
     values |= _costs(training, subset)
     values[names.WALL_S] = time.monotonic() - started
@@ -125,7 +125,7 @@ def _on_batch(stop: StopRequest, log: AttemptLog, phase: str) -> Callable[[int, 
     return on_batch
 
 
-def _stopped(training: _Training, stopped: Stopped) -> AttemptResult:
+def _stopped(training: _Training, stopped: StopTraining) -> AttemptResult:
     """Save if the job is to go on, and tell what is known so far."""
     if stopped.reason == "interrupt":
         training.epochs.save_last(training.runner)

@@ -1,4 +1,4 @@
-"""MMDetection's runner as one attempt uses it: built from the job's config, without a log, a folder or a logger of its own."""
+"""MMDetection's runner as an attempt uses it: built from the job's config, with no files of its own."""
 
 import shutil
 import tempfile

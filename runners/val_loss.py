@@ -1,7 +1,7 @@
 """Validation loss: what training's loss would be on a split that is not trained on.
 
-MMDetection has none. Its test pipeline loads the boxes after the image was resized, so they are in original pixels and have to
-be rescaled before any loss is computed from them.
+MMDetection has none. Its test pipeline loads the boxes after the image was resized, so they are in original pixels and
+have to be rescaled before any loss is computed from them.
 """
 
 import copy
@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 
-def validation_losses(model: nn.Module, inputs: Tensor, samples: Sequence[DetDataSample]) -> dict[str, Tensor]:
+def validation_losses(model: BaseDetector, inputs: Tensor, samples: Sequence[DetDataSample]) -> dict[str, Tensor]:
     """Return the losses of one batch, ``loss`` (the sum that training minimises) first; lower is better.
 
     The model should be in evaluation mode, so that no running statistics change; the samples stay as they are.
@@ -29,8 +30,8 @@ def validation_losses(model: nn.Module, inputs: Tensor, samples: Sequence[DetDat
 
 
 @contextmanager
-def shared_features(model: nn.Module) -> Iterator[None]:
-    """Compute the features of a batch once although loss and prediction each ask for them; they are most of the work."""
+def shared_features(model: BaseDetector) -> Iterator[None]:
+    """Compute a batch's features once although loss and prediction each ask for them; they are most of the work."""
     extract = model.extract_feat
     known: list[tuple[Tensor, Any]] = []
 

@@ -94,7 +94,7 @@ class EpochEndHook(Hook):  # type: ignore[misc]
             return True
         if self._best_by not in self.newest.metrics:
             known = ", ".join(name for name in self.newest.metrics if "/bbox_mAP" in name and "class" not in name)
-            raise UserError(f"nothing to choose the best epoch by in best_by: {self._best_by} has no objects; measured: {known}")
+            raise UserError(f"best epoch in best_by: val has no objects for {self._best_by}; it has {known}")
         value = self.newest.metrics[self._best_by]
         if value <= self._best_value:
             return False

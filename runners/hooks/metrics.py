@@ -10,7 +10,7 @@ from torch import Tensor
 
 from runners.attempt_log import AttemptLog
 from runners.contract.metrics import LEARNING_RATE, iteration_metric, metric
-from runners.failures import Diverged
+from runners.failures import DivergedError
 
 INTERVAL = 10
 
@@ -55,7 +55,7 @@ class MetricsHook(Hook):  # type: ignore[misc]
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, list[Tensor]], outputs: dict[str, Tensor]
     ) -> None:
-        """Note the iteration's losses; every tenth time, or when the last word is two seconds old, read and write them."""
+        """Note the losses; every tenth time, or when the last word is two seconds old, read and write them."""
         number = runner.iter + 1
         rate = _learning_rate(runner)
         self._pending.append((number, {name: value.detach() for name, value in outputs.items() if "loss" in name}))
@@ -88,7 +88,7 @@ class MetricsHook(Hook):  # type: ignore[misc]
         """Move what is pending from the device in one go, check it, add it up, and return the newest loss.
 
         Raises:
-            Diverged: a loss is not finite.
+            DivergedError: a loss is not finite.
         """
         named = [(number, name, value) for number, losses in self._pending for name, value in losses.items()]
         self._pending = []
@@ -96,7 +96,7 @@ class MetricsHook(Hook):  # type: ignore[misc]
             values = torch.stack([value.float() for _, _, value in named]).tolist()
             for (number, name, _), value in zip(named, values, strict=True):
                 if not math.isfinite(value):
-                    raise Diverged(f"{name} is {'NaN' if math.isnan(value) else 'infinite'} at iteration {number}")
+                    raise DivergedError(f"{name} is {'NaN' if math.isnan(value) else 'infinite'} at iteration {number}")
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 if name == "loss":
                     self._newest_loss = value

@@ -7,7 +7,7 @@ from runners.stopping import StopRequest
 
 
 class StopHook(Hook):  # type: ignore[misc]
-    """Lets a stop request through only where the state can be saved and continued: before an optimizer step's first pass.
+    """Lets a stop request through only where the state can be saved: before an optimizer step's first forward pass.
 
     Args:
         request: what to look out for.
@@ -21,6 +21,6 @@ class StopHook(Hook):  # type: ignore[misc]
         self._accumulation = accumulation
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
-        """Raise `Stopped` if asked to."""
+        """Raise `StopTraining` if asked to."""
         if runner.iter % self._accumulation == 0:
             self._request.raise_if_asked()

@@ -16,7 +16,7 @@ class UnservedOpError(RuntimeError):
 
 
 class _Bridge(ModuleType):
-    """Serves a few operators; every other name exists, because mmcv asks for it at import, and raises when called."""
+    """Serves a few operators; other names exist, because mmcv asks for them at import, and raise when called."""
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
         if name.startswith("__"):
@@ -24,8 +24,8 @@ class _Bridge(ModuleType):
 
         def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
             raise UnservedOpError(
-                f"mmcv operator '{name}' is not served: mmcv-lite has no compiled operators and runners/ops provides only "
-                f"{', '.join(sorted(vars(self)['served']))}; install a compiled mmcv 2.1.0 to use it"
+                f"mmcv operator '{name}' is not served: mmcv-lite has no compiled operators, and of them detsweep "
+                f"provides {', '.join(sorted(vars(self)['served']))}; install a compiled mmcv 2.1.0 to use it"
             )
 
         return refuse

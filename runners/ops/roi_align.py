@@ -69,7 +69,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Fill `grad_input` (B, C, H, W) from `grad_output` (N, C, aligned_height, aligned_width); the rest as in the forward."""
+    """Fill `grad_input` (B, C, H, W) from `grad_output` (N, C, aligned_height, aligned_width); else as the forward."""
     _require_average(pool_mode)
     dtype = torch.float64 if grad_output.dtype == torch.float64 else torch.float32
     batch, channels, height, width = grad_input.shape
@@ -91,4 +91,4 @@ def roi_align_backward(
 
 def _require_average(pool_mode: int) -> None:
     if pool_mode != AVERAGE:
-        raise NotImplementedError("RoIAlign with pool_mode='max' is not served by runners/ops; use 'avg', mmdet's default")
+        raise NotImplementedError("RoIAlign with pool_mode='max' is not served; use 'avg', mmdet's default")

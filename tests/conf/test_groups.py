@@ -60,8 +60,6 @@ def test_option_composes_and_knows_its_name(option: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_file_opens_with_the_command_that_uses_it(path: Path) -> None:
-    if path.parent.name == "hydra":
-        pytest.skip("a folder of Hydra's own groups")
     lines = path.read_text(encoding="utf-8").splitlines()
     # Hydra reads the package from the first line only; the command is the first line that is meant for people.
     assert lines[0] == "# @package _global_"
@@ -86,6 +84,14 @@ def test_a_recipe_gives_way_to_the_command_line() -> None:
     assert config["image_size"]["scale"] == [96, 96]
     assert config["n_epochs"] == 2
     assert config["optim_wrapper"]["optimizer"]["lr"] == 0.01 * 4 / 16
+
+
+@pytest.mark.parametrize("optimizer", PROMISED["optimizer"].split())
+def test_the_demo_can_be_tried_on_own_data(optimizer: str) -> None:
+    own = ("dataset=coco", "dataset.root=data", "dataset.classes=[a,b]")
+    config = compose("recipe=demo", f"optimizer={optimizer}", *own)
+    assert "shapes" not in config["dataset"]  # or they would be drawn into the folder of the data
+    assert config["optimizer"]["lr"] > 0.0001
 
 
 @pytest.mark.parametrize("detector", PROMISED["detector"].split())

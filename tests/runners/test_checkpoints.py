@@ -56,7 +56,8 @@ import torch
 from pathlib import Path
 from runners.checkpoints import save_checkpoint
 for epoch in range(10**6):
-    save_checkpoint(Path({str(path)!r}), {{"state_dict": {{"w": torch.full((300_000,), float(epoch))}}, "meta": {{"epoch": epoch}}}})
+    weights = {{"w": torch.full((300_000,), float(epoch))}}
+    save_checkpoint(Path({str(path)!r}), {{"state_dict": weights, "meta": {{"epoch": epoch}}}})
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     wait_until(path.exists)

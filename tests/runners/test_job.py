@@ -89,7 +89,8 @@ def test_progress_tells_phases_and_never_goes_back(server: WarmServer, make_job:
 @pytest.mark.parametrize("augment", ["photometric", "mosaic"])
 def test_same_seed_trains_the_same_whatever_the_workers(server: WarmServer, make_job: JobMaker, augment: str) -> None:
     runs = [
-        server.run(make_job("n_epochs=2", f"augment={augment}", "seed=3"), n_workers=n_workers) for n_workers in (0, 0, 2)
+        server.run(make_job("n_epochs=2", f"augment={augment}", "seed=3"), n_workers=n_workers)
+        for n_workers in (0, 0, 2)
     ]
     first, again, with_workers = (metrics_of(attempt) for attempt, _ in runs)
     assert first == again
@@ -214,9 +215,7 @@ def test_stop_file_ends_training(
 ) -> None:
     attempt = new_attempt(make_job("n_epochs=500"))
     server.start(attempt)
-    wait_until(lambda: attempt.metrics.exists() and any(name == "val/loss" for _, name in metrics_of(attempt)))
-    epochs_before = {path.name for path in attempt.job.checkpoints.glob("a1_epoch_*")}
-    assert epochs_before
+    wait_until(lambda: list(attempt.job.checkpoints.glob("a1_epoch_*.pth")))
     attempt.stop.write_text(reason)
     server.event("exited", attempt)
     result = AttemptResult.read(attempt)
@@ -227,7 +226,7 @@ def test_stop_file_ends_training(
     if is_saved:
         (last,) = attempt.job.checkpoints.glob("a1_epoch_*.pth")
         meta = load_checkpoint(last, "cpu")["meta"]
-        assert meta["iter"] == max(record.progress["iteration"] for record, _ in read_metrics(attempt)) or meta["iter"] > 0
+        assert meta["iter"] >= max(record.progress["iteration"] for record, _ in read_metrics(attempt))
         assert meta["best"]["epoch"] == result.best_epoch
 
 

@@ -34,4 +34,4 @@ def test_plain_import_of_mmengine_would_spoil_it() -> None:
 def test_preloading_too_late_is_refused() -> None:
     with pytest.raises(subprocess.CalledProcessError) as refusal:
         ask("import mmengine; from runners.preload import preload; preload()")
-    assert "before mmengine is imported" in refusal.value.stderr
+    assert "before torch and mmengine are imported" in refusal.value.stderr
