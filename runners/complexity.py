@@ -15,7 +15,7 @@ def count_parameters(model: BaseDetector) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def count_multiply_adds(model: BaseDetector, inputs: Tensor, samples: list[DetDataSample]) -> int:
+def count_multiply_adds(model: BaseDetector, inputs: Tensor) -> int:
     """Return the multiply-adds of matrix products and convolutions in one forward pass.
 
     Two-stage detectors are counted with as many proposals as they keep at most: how many an image really has depends on
@@ -24,17 +24,17 @@ def count_multiply_adds(model: BaseDetector, inputs: Tensor, samples: list[DetDa
     Args:
         model: a detector of MMDetection; left in the mode it is in.
         inputs: (1, 3, H, W), preprocessed.
-        samples: one, with the metainfo of the test pipeline.
     """
     was_training = model.training
     model.eval()
     counter = FlopCounterMode(display=False)
+    sample = DetDataSample(metainfo={"img_shape": tuple(inputs.shape[-2:])})
     with torch.no_grad(), counter:
         features = model.extract_feat(inputs)
         if hasattr(model, "rpn_head"):
             model.rpn_head(features)
             n_proposals = model.test_cfg.rpn.max_per_img
-            model.roi_head.forward(features, [_proposals(inputs, n_proposals)], samples)
+            model.roi_head.forward(features, [_proposals(inputs, n_proposals)], [sample])
         else:
             model.bbox_head(features)
     model.train(was_training)

@@ -28,7 +28,7 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
     # torch.manual_seed would, while CUDA sleeps, keep a stack trace of every call; this is called once per image.
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
 
 
@@ -36,7 +36,7 @@ def seed_everything(seed: int) -> None:
 def isolated_randomness(seed: int) -> Iterator[None]:
     """Draw from generators seeded with `seed`; afterwards all of them stand where they stood before."""
     python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    is_cuda_used = torch.cuda.is_initialized()
+    is_cuda_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     cuda_state = torch.cuda.get_rng_state() if is_cuda_used else None
     seed_everything(seed)
     try:
@@ -62,7 +62,7 @@ class SeededDataset(Dataset[Any]):
         self.dataset = DATASETS.build(dataset)
         self._seed = seed
         # In shared memory: worker processes that live through all epochs must see the current one.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def metainfo(self) -> dict[str, Any]:

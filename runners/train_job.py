@@ -179,4 +179,4 @@ def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
 def _multiply_adds(training: _Training, subset: SplitEvaluator) -> int:
     model = training.runner.model
     data = model.data_preprocessor(subset.first_batch(), False)
-    return count_multiply_adds(model, data["inputs"], data["data_samples"])
+    return count_multiply_adds(model, data["inputs"])

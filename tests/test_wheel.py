@@ -35,7 +35,7 @@ def test_the_installed_command_composes_from_its_own_groups(installed: Path, tmp
     # PYTHONPATH comes before the checkout that this environment has installed in place.
     code = (
         "import sys, conf, sweeper.cli; print(conf.__file__);"
-        "sys.exit(sweeper.cli.main(['plan', 'dataset=shapes', 'weights=none', 'backbone=resnet18,resnet34', 'gpus=none']))"
+        "sys.exit(sweeper.cli.main(['plan', 'dataset=shapes', 'weights=none', 'backbone=resnet18,resnet34']))"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
     shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -52,7 +52,7 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def dataset_name(config: Mapping[str, Any]) -> str:
-    """Return what a job's data set is called: a folder of one's own by the folder's name, the others by their option."""
+    """Return what a job's data set is called: a folder of one's own by its name, the others by their option."""
     name = str(config["dataset"]["name"])
     return Path(config["dataset"]["root"]).name if name == "coco" else name
 
