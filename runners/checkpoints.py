@@ -1,6 +1,5 @@
 """Checkpoints: written so that a crash leaves the old file or the new one, read without executing anything."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import IO, Any
 import torch
 
 from runners.failures import DiskError
-
-_CHUNK_BYTES = 1 << 20
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -44,15 +41,6 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: wanted a checkpoint, found {type(content).__name__}")
     return content
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def remove_checkpoints(folder: Path, *, keep: Path | None) -> None:

@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader
 
 from runners.attempt_log import AttemptLog
 from runners.checkpoint_keeper import CheckpointKeeper
-from runners.checkpoints import load_checkpoint, sha256_of
+from runners.checkpoints import load_checkpoint
 from runners.complexity import count_multiply_adds, count_parameters
 from runners.contract import metrics as names
+from runners.contract.digest import sha256_of
 from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptResult, AttemptSpec

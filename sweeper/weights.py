@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from sweeper.zoo import package_folder
 
@@ -127,7 +128,7 @@ def _check(weights: Weights) -> None:
         n_bytes = path.stat().st_size
         raise UserError(f"not a PyTorch file in {setting}: {path} ({n_bytes} bytes); fetch it again")
     wanted = _digest_in(path.name) if weights.address is not None else None
-    if wanted is not None and not _sha256(path).startswith(wanted):
+    if wanted is not None and not sha256_of(path).startswith(wanted):
         raise UserError(f"damaged weights in {setting}: {path} does not begin with SHA-256 {wanted}; delete the file")
 
 
@@ -186,11 +187,3 @@ def _receive(address: str, target: Path) -> None:
 def _digest_in(name: str) -> str | None:
     match = DIGEST_IN_NAME.search(name)
     return match[1] if match else None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from runners.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint, sha256_of
+from runners.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
+from runners.contract.digest import sha256_of
 from runners.failures import DiskError
 from tests.runners.warm_server import ROOT, wait_until
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 import yaml
 
-from runners.checkpoints import load_checkpoint, sha256_of
+from runners.checkpoints import load_checkpoint
+from runners.contract.digest import sha256_of
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult, read_metrics
 from runners.contract.states import AttemptOutcome, FailureKind

@@ -1,6 +1,13 @@
 """A sweep reaches a real SQLite store: once, in order, and again after an interruption without a point doubled."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +90,63 @@ def test_a_job_arrives_whole_and_only_once(store_uri: str, sweep: SweepFolder) -
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"config.yaml", "result.json"}
     _, parent = run_of(store_uri, "whole", "sweep")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+
+
+@pytest.fixture(scope="module")
+def server_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real tracking server on this machine, which keeps artifacts itself."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        Path(sys.executable).with_name("mlflow"),
+        "server",
+        "-w",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'server.db'}",
+        "--artifacts-destination",
+        str(folder / "kept"),
+    ]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "log.txt").open("wb") as log:
+        server = subprocess.Popen([*command, *store], cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        else:
+            pytest.fail((folder / "log.txt").read_text(encoding="utf-8"))
+        yield uri
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_a_server_keeps_runs_and_their_files(server_uri: str, sweep: SweepFolder) -> None:
+    attempt = sweep.job("0001").take_attempt()
+    write_epoch(attempt, 1)
+    AttemptResult(1, AttemptOutcome.COMPLETED, finished_at=1010.0).write(attempt)
+    tracker = Tracker(TrackingSettings(server_uri, "served", None), sweep, pytest.fail)
+    tracker.open_sweep("test", {}, {})
+    tracker.start_job(job(sweep))
+    tracker.end_job(attempt, JobState.COMPLETED, None)
+    assert tracker.close(timeout_s=60) == 0
+    client, run = run_of(server_uri, "served", "job")
+    assert run.data.metrics["val/bbox_mAP_50"] == pytest.approx(0.1)
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:")
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"config.yaml", "result.json"}
 
 
 def test_an_offset_that_was_lost_doubles_no_point(store_uri: str, sweep: SweepFolder) -> None:
