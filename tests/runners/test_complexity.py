@@ -24,7 +24,7 @@ def multiply_adds(model: nn.Module, side_px: int) -> int:
 
 
 def test_faster_rcnn_r50_has_the_parameters_of_the_zoo() -> None:
-    """MMDetection says 41.53 M: with 80 classes, and without the 225,344 of the stem and first stage that it freezes."""
+    """MMDetection says 41.53 M: with 80 classes, without the 225,344 of the stem and first stage that it freezes."""
     n_saved = 77 * 5 * (1024 + 1)  # a class costs one score and four coordinates, each of 1,024 weights and a bias
     assert count_parameters(detector("backbone=resnet50")) == pytest.approx(41.53e6 + 225_344 - n_saved, rel=1e-3)
 

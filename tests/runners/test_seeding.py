@@ -14,7 +14,7 @@ def draw() -> tuple[float, float, float]:
 
 def test_neighbouring_seeds_and_places_share_no_value() -> None:
     """Seed plus epoch, as in mmengine, would give seed 0 in epoch 1 what seed 1 has in epoch 0."""
-    seeds = {derived_seed(seed, "augment", epoch, i) for seed in range(5) for epoch in range(5) for index in range(40)}
+    seeds = {derived_seed(seed, "augment", epoch, i) for seed in range(5) for epoch in range(5) for i in range(40)}
     assert len(seeds) == 1000
     assert derived_seed(1, "a") == derived_seed(1, "a") != derived_seed(1, "b")
     assert all(0 <= seed < 2**32 for seed in seeds)
