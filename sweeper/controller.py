@@ -13,7 +13,7 @@ from runners.contract.jsonfile import write_text
 from runners.contract.naming import dataset_name, run_params
 from runners.contract.records import AttemptResult, AttemptSpec, read_metrics
 from runners.contract.states import AttemptOutcome, JobState
-from sweeper.executors.base import Executor, Started
+from sweeper.executors.base import Executor, Exited, Started
 from sweeper.journal import Journal
 from sweeper.plan import PlannedJob
 from sweeper.progress import Display
@@ -174,7 +174,7 @@ class Controller:
             if isinstance(event, Started):
                 self.journal.append("process", job=job_id, attempt=event.attempt.number, pid=event.pid)
             else:
-                ended.append(self._end(self._running.pop(job_id), event.returncode))
+                ended.append(self._end(self._running.pop(job_id), event))
         for running in self._running.values():
             self._read_metrics(running)
         return [*ended, *self._handle_signals()]
@@ -187,13 +187,13 @@ class Controller:
         if running.offset > before:
             self.tracker.ship(running.folder)
 
-    def _end(self, running: RunningAttempt, returncode: int) -> Event:
+    def _end(self, running: RunningAttempt, exited: Exited) -> Event:
         self._read_metrics(running)
         job_id = running.job.job_id
         result = AttemptResult.read(running.folder)
         if result is None:
             outcome: AttemptOutcome = AttemptOutcome.LOST
-            reason: str | None = f"{_exit_words(returncode)} without a result"
+            reason: str | None = exited.message or f"{_exit_words(exited.returncode)} without a result"
         else:
             outcome, reason = result.outcome, result.failure.message if result.failure else None
         state = STATE_AFTER[outcome]

@@ -27,10 +27,12 @@ class Exited:
     Attributes:
         attempt: its folder.
         returncode: exit status, or the negative number of the signal that ended it.
+        message: why it could not even start, if so.
     """
 
     attempt: AttemptFolder
     returncode: int
+    message: str = ""
 
 
 ExecutorEvent = Started | Exited

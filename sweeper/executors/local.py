@@ -112,7 +112,7 @@ def _event(message: Mapping[str, Any]) -> ExecutorEvent | None:
     if message["event"] == "started":
         return Started(AttemptFolder(Path(message["attempt"])), message["pid"])
     if message["event"] == "exited":
-        return Exited(AttemptFolder(Path(message["attempt"])), message["returncode"])
+        return Exited(AttemptFolder(Path(message["attempt"])), message["returncode"], message.get("message", ""))
     if message["event"] == "refused":
         raise RuntimeError(f"the warm server refused {message['request']}: {message['message']}")
     return None

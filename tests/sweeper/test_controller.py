@@ -74,7 +74,13 @@ def completes(attempt: AttemptFolder) -> int:
     return 0
 
 
-def run(tmp_path: Path, play: Play, job_ids: Sequence[str], device: Device = CPU) -> tuple[int, str, PlayedExecutor]:
+def run(
+    tmp_path: Path,
+    play: Play,
+    job_ids: Sequence[str],
+    device: Device = CPU,
+    executor: PlayedExecutor | None = None,
+) -> tuple[int, str, PlayedExecutor]:
     sweep = SweepFolder(tmp_path)
     jobs = {}
     for job_id in job_ids:
@@ -82,7 +88,7 @@ def run(tmp_path: Path, play: Play, job_ids: Sequence[str], device: Device = CPU
         jobs[job_id] = PlannedJob(job_id, f"title {job_id} [red]", [], {}, CONFIG, DATASET)
     out = io.StringIO()
     console = Console(file=out, width=200)
-    executor = PlayedExecutor(play)
+    executor = executor or PlayedExecutor(play)
     progress = Progress(console, {job_id: job.title for job_id, job in jobs.items()})
     tracker = Tracker(TrackingSettings(None, "", None), sweep, pytest.fail)
     with Journal(sweep.journal) as journal:
@@ -136,6 +142,15 @@ def test_a_process_that_vanished_is_lost_with_the_signal_named(tmp_path: Path) -
     code, out, _ = run(tmp_path, lambda attempt: -9, ["0001"])
     assert code == 1
     assert "killed by signal 9 (SIGKILL) without a result" in out
+
+
+def test_a_process_that_could_not_start_says_why(tmp_path: Path) -> None:
+    class CannotFork(PlayedExecutor):
+        def start(self, attempt: AttemptFolder, environment: Mapping[str, str]) -> None:
+            self.events.append(Exited(attempt, 1, "no process: Resource temporarily unavailable"))
+
+    _, out, _ = run(tmp_path, completes, ["0001"], executor=CannotFork(completes))
+    assert "FAILED: no process: Resource temporarily unavailable" in out
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
