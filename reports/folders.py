@@ -24,7 +24,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
     """
     sweep = _read_yaml(folder.sweep)
     events = _read_events(folder.journal)
-    datasets = {str(dataset["fingerprint"]): dataset for dataset in sweep.get("datasets") or [sweep["dataset"]]}
+    datasets = {str(dataset["fingerprint"]): dataset for dataset in sweep["datasets"]}
     record = SweepRecord(
         sweep_id=folder.sweep_id,
         name=str(sweep.get("name") or folder.sweep_id),
@@ -42,7 +42,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
             title=str(job["title"]),
             state=states.get(str(job["id"]), planned),
             varied=_varied(job["overrides"], sweep["axes"]),
-            dataset=_dataset_of(job, datasets),
+            dataset=datasets[str(job["fingerprint"])],
         )
         for job in sweep["jobs"]
     ]
@@ -74,19 +74,6 @@ def _read_job(
         labelled=dataset["labelled"],
         folder=folder.path,
     )
-
-
-def _dataset_of(job: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    if len(datasets) == 1:
-        return next(iter(datasets.values()))
-    if "fingerprint" in job:
-        return datasets[str(job["fingerprint"])]
-    # Guessing could put numbers of different data into one table.
-    return {
-        "name": " or ".join(str(dataset["name"]) for dataset in datasets.values()),
-        "fingerprint": "",
-        "labelled": None,
-    }
 
 
 def _varied(overrides: Iterable[str], axes: Mapping[str, Any]) -> dict[str, str]:

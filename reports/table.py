@@ -117,9 +117,9 @@ def ap_cell(value: float | None) -> Cell:
 
 
 def mark_best(rows: Sequence[Row], column: int) -> list[Row]:
-    """Return the rows with the highest number of a column marked; with fewer than two numbers there is no best."""
+    """Return the rows with the highest number of a column marked; where all numbers are equal there is no best."""
     numbers = [cell.value for row in rows if isinstance((cell := row.cells[column]).value, float)]
-    if len(numbers) < 2:
+    if len(set(numbers)) < 2:
         return list(rows)
     best = max(numbers)
     return [_with_tone(row, column, Tone.BEST) if row.cells[column].value == best else row for row in rows]

@@ -149,7 +149,7 @@ class Controller:
         )
         self.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": slot.device.uuid})
         self.progress.start(job.job_id, slot.label)
-        params = {**run_params(job.config), **job.values, "title": job.title}
+        params = {**run_params(job.config), **job.values}
         name = dataset_name(job.config)
         tags = {
             **self.tags,

@@ -42,6 +42,7 @@ def unused_port() -> int:
 
 def _ship(folder: SweepFolder, settings: TrackingSettings) -> None:
     sweep = yaml.safe_load(folder.sweep.read_text(encoding="utf-8"))
+    (dataset,) = sweep["datasets"]
     ended = {event["job"]: event for event, _ in read_lines(folder.journal) if event["event"] == "ended"}
     said: list[str] = []
     tracker = Tracker(settings, folder, said.append)
@@ -53,12 +54,12 @@ def _ship(folder: SweepFolder, settings: TrackingSettings) -> None:
         config = yaml.safe_load(job_folder.config.read_text(encoding="utf-8"))
         tags = {
             "detsweep.folder": str(job_folder.path),
-            "detsweep.dataset": sweep["dataset"]["name"],
-            "detsweep.dataset_fingerprint": sweep["dataset"]["fingerprint"],
-            "detsweep.labelled": json.dumps(sweep["dataset"]["labelled"]),
+            "detsweep.dataset": dataset["name"],
+            "detsweep.dataset_fingerprint": dataset["fingerprint"],
+            "detsweep.labelled": json.dumps(dataset["labelled"]),
         }
-        params = {**run_params(config), "title": job["title"]}
-        data = (sweep["dataset"]["name"], sweep["dataset"]["fingerprint"], "data")
+        params = run_params(config)
+        data = (dataset["name"], dataset["fingerprint"], "data")
         tracker.start_job(TrackedJob(job_folder, job["title"], params, tags, data))
         attempt = job_folder.newest_attempt()
         assert attempt is not None

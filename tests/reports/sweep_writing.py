@@ -57,6 +57,7 @@ class WrittenJob:
         } | self.choices
         config: dict[str, Any] = {
             "choices": choices,
+            "dataset": {"name": choices["dataset"], "root": "/home/somebody/blood cells"},
             "optimizer": {"name": choices["optimizer"], "lr": 0.02},
             "lr_effective": 0.02,
             "batch_size": 16,
@@ -91,21 +92,24 @@ def write_sweep(
         "axes": {"backbone": ["resnet50", "resnet101"]},
         "settings": {"gpus": "none"},
         "versions": {"detsweep": "0.1.0", "torch": "2.15.0", "mmdet": "3.3.0"},
-        "dataset": {
-            "name": "blood cells",
-            "fingerprint": fingerprint,
-            "n_images": {
-                split: count
-                for split, count in (("train", 205), ("val", 87), ("test", 72))
-                if split == "train" or split in labelled
-            },
-            "labelled": labelled,
-        },
+        "datasets": [
+            {
+                "name": "blood cells",
+                "fingerprint": fingerprint,
+                "n_images": {
+                    split: count
+                    for split, count in (("train", 205), ("val", 87), ("test", 72))
+                    if split == "train" or split in labelled
+                },
+                "labelled": labelled,
+            }
+        ],
         "jobs": [
             {
                 "id": f"{number:04d}",
                 "title": config["title"],
                 "overrides": [f"backbone={config['choices']['backbone']}"],
+                "fingerprint": fingerprint,
             }
             for number, config in enumerate(configs, start=1)
         ],

@@ -109,3 +109,8 @@ def test_a_sweep_that_has_just_begun_has_a_report(tmp_path: Path) -> None:
     folder = write_sweep(tmp_path, [WrittenJob(state=JobState.PLANNED), WrittenJob(state=JobState.PLANNED)])
     report = write_report(folder, tmp_path / "report")
     assert [table.name for table in report.tables] == ["study", "without-result"]
+
+
+def test_numbers_that_are_all_equal_have_no_best() -> None:
+    rows = [Row("a", (text_cell("a"), ap_cell(0.0))), Row("b", (text_cell("b"), ap_cell(0.0)))]
+    assert [row.cells[1].tone for row in mark_best(rows, 1)] == [Tone.PLAIN, Tone.PLAIN]
