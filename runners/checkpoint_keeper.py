@@ -1,66 +1,85 @@
-"""Which checkpoints of a training are kept: the newest state, to go on from, and the best weights, to keep."""
+"""Which checkpoints of a training are kept: the two newest states, to go on from, and the best weights, to keep."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from mmengine.runner import Runner
 
-from runners.checkpoints import remove_checkpoints, save_checkpoint
+from runners.checkpoints import remove_checkpoints, replacing_file, save_checkpoint
+from runners.contract.checkpoint_files import StateFile, files_of, read_digests, write_digests
+from runners.contract.digest import sha256_of
+from runners.contract.records import AttemptSpec
+from runners.failures import DiskError
+from runners.training_state import training_state
+
+# The newest, and the one before in case the newest turns out to be torn.
+_N_STATES = 2
 
 
 class CheckpointKeeper:
     """Saves into a job's ``checkpoints`` folder; what is replaced goes only after its successor is complete.
 
+    While training goes on, the best weights carry their epoch (``a1_best_epoch_3.pth``), because an older state refers
+    to what was best then; the end of training makes ``a1_best.pth`` of them.
+
     Args:
         folder: the job's checkpoints.
-        attempt: number of the attempt; every file name carries it.
+        spec: the attempt's; every file name carries its number.
         classes: the detector's classes, saved beside the weights so that they can be used alone.
     """
 
-    def __init__(self, folder: Path, attempt: int, classes: list[str]) -> None:
+    def __init__(self, folder: Path, spec: AttemptSpec, classes: list[str]) -> None:
         self._folder = folder
-        self._attempt = attempt
+        self._spec = spec
+        self._attempt = spec.attempt
         self._classes = classes
-        self._last: Path | None = None
+        self._states: list[Path] = []
+        self._best: tuple[Path, str] | None = None
 
     @property
     def best(self) -> Path:
-        """Where the best weights are."""
-        return self._folder / f"a{self._attempt}_best.pth"
+        """Where the best weights are, once there are any."""
+        return self._found_best()[0]
 
-    def save_last(self, runner: Runner, n_epochs_done: int, best: dict[str, Any]) -> Path:
+    def go_on_from(self, path: Path) -> None:
+        """Take over a valid state that an earlier attempt saved, and the best weights it refers to."""
+        self._states = [path]
+        best = [(path.parent / name, digest) for name, digest in read_digests(path).items() if name != path.name]
+        self._best = best[0] if best else None
+
+    def save_last(self, runner: Runner, n_epochs_done: int, progress: dict[str, Any]) -> Path:
         """Save everything that training needs to go on.
 
         Args:
             runner: the training, between two optimizer steps.
             n_epochs_done: complete epochs, 0 and more; iterations beyond them mark the name.
-            best: what is known of the best epoch so far, plain values.
+            progress: what the hooks need to go on, plain values.
 
         Raises:
-            DiskError: not written; the one before is still there.
+            DiskError: not written; those before are still there.
         """
-        is_between_epochs = runner.iter == n_epochs_done * len(runner.train_dataloader)
-        within = "" if is_between_epochs else f"_iter_{runner.iter}"
-        path = self._folder / f"a{self._attempt}_epoch_{n_epochs_done}{within}.pth"
-        save_checkpoint(
-            path,
-            {
-                "state_dict": runner.model.state_dict(),
-                "optimizer": runner.optim_wrapper.state_dict(),
-                "param_schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
-                "meta": {
-                    "attempt": self._attempt,
-                    "epoch": n_epochs_done,
-                    "iter": runner.iter,
-                    "seed": runner.seed,
-                    "dataset_meta": {"classes": self._classes},
-                    "best": best,
-                },
-            },
-        )
-        if self._last is not None and self._last != path:
-            self._last.unlink(missing_ok=True)
-        self._last = path
+        n_iterations = len(runner.train_dataloader)
+        is_between_epochs = runner.iter == n_epochs_done * n_iterations
+        state = StateFile(self._folder, self._attempt, n_epochs_done, None if is_between_epochs else runner.iter)
+        path = self._folder / state.name
+        meta = {
+            "attempt": self._attempt,
+            "epoch": n_epochs_done,
+            "iter": runner.iter,
+            "n_iterations_per_epoch": n_iterations,
+            "batch_per_step": self._spec.batch_per_step,
+            "accumulation": self._spec.accumulation,
+            "seed": runner.seed,
+            "dataset_meta": {"classes": self._classes},
+            **progress,
+        }
+        digests = {path.name: save_checkpoint(path, {**training_state(runner), "meta": meta})}
+        if self._best is not None:
+            digests[self._best[0].name] = self._best[1]
+        write_digests(path, digests)
+        self._states = [*(kept for kept in self._states if kept != path), path][-_N_STATES:]
+        remove_checkpoints(self._folder, keep=set().union(*map(files_of, self._states)))
         return path
 
     def save_best(self, runner: Runner, epoch: int) -> None:
@@ -70,8 +89,27 @@ class CheckpointKeeper:
             DiskError: not written; the one before is still there.
         """
         meta = {"attempt": self._attempt, "epoch": epoch, "dataset_meta": {"classes": self._classes}}
-        save_checkpoint(self.best, {"state_dict": runner.model.state_dict(), "meta": meta})
+        path = self._folder / f"a{self._attempt}_best_epoch_{epoch}.pth"
+        self._best = path, save_checkpoint(path, {"state_dict": runner.model.state_dict(), "meta": meta})
 
-    def keep_best_only(self) -> None:
-        """Remove every other checkpoint of the job, of this attempt and of earlier ones."""
-        remove_checkpoints(self._folder, keep=self.best)
+    def publish_best(self) -> tuple[Path, str]:
+        """Copy the best weights to the name under which they stay; the states go once the result is written.
+
+        Returns:
+            The file and its hex digest.
+
+        Raises:
+            DiskError: not written.
+        """
+        best, digest = self._found_best()
+        path = self._folder / f"a{self._attempt}_best.pth"
+        with replacing_file(path) as file, best.open("rb") as source:
+            shutil.copyfileobj(source, file)
+        if sha256_of(path) != digest:
+            raise DiskError(f"checkpoint {path.name} is not what was written to {best.name}: the disk is failing")
+        return path, digest
+
+    def _found_best(self) -> tuple[Path, str]:
+        if self._best is None:
+            raise LookupError("no epoch has been chosen as the best yet")
+        return self._best

@@ -1,26 +1,43 @@
 """Checkpoints: written so that a crash leaves the old file or the new one, read without executing anything."""
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import torch
 
+from runners.contract.checkpoint_files import DIGEST_SUFFIX
 from runners.failures import DiskError
 
 
-def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, content: Mapping[str, Any]) -> str:
     """Write a checkpoint under a temporary name, sync it, and rename it.
+
+    Returns:
+        The hex SHA-256 of what was meant to be written, so that a torn file shows.
 
     Raises:
         DiskError: the device is full; an older file of that name is untouched, and nothing is left of the new one.
     """
     path.parent.mkdir(exist_ok=True)
+    with replacing_file(path) as file:
+        return _save(content, file)
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the place of `path` when the block ends well, and leaves nothing when not.
+
+    Raises:
+        DiskError: a write failed.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            _save(content, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -43,21 +60,26 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
     return content
 
 
-def remove_checkpoints(folder: Path, *, keep: Path | None) -> None:
-    """Remove what earlier epochs and attempts left, complete or not, except one file."""
+def remove_checkpoints(folder: Path, *, keep: Collection[Path]) -> None:
+    """Remove what earlier epochs and attempts left, complete or not, except some files."""
     for path in folder.iterdir():
-        if path != keep and path.suffix in (".pth", ".tmp"):
+        if path not in keep and path.suffix in (".pth", ".tmp", DIGEST_SUFFIX):
             path.unlink(missing_ok=True)
 
 
-class _ErrorKeepingFile:
-    """A file that remembers why a write failed: PyTorch's zip writer turns it into a RuntimeError that does not say."""
+class _DigestingFile:
+    """A file that knows the digest of what was written, in sequence, and why a write failed.
+
+    PyTorch's zip writer turns a failed write into a RuntimeError that does not say why.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.digest = hashlib.sha256()
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
+        self.digest.update(data)
         try:
             return self._file.write(data)
         except OSError as error:
@@ -68,14 +90,15 @@ class _ErrorKeepingFile:
         self._file.flush()
 
 
-def _save(content: Mapping[str, Any], file: IO[bytes]) -> None:
-    target = _ErrorKeepingFile(file)
+def _save(content: Mapping[str, Any], file: IO[bytes]) -> str:
+    target = _DigestingFile(file)
     try:
         torch.save(dict(content), target)  # type: ignore[arg-type]
     except RuntimeError as error:
         if target.error is None:
             raise
         raise target.error from error
+    return target.digest.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

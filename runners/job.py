@@ -10,6 +10,7 @@ import torch
 import yaml
 from mmengine.registry import init_default_scope
 
+from runners.checkpoints import remove_checkpoints
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from runners.contract.records import AttemptResult, AttemptSpec
@@ -47,6 +48,9 @@ def run_attempt(folder: AttemptFolder) -> int:
         failure = describe_failure(error, situation)
         result = AttemptResult(folder.number, AttemptOutcome.FAILED, failure=failure, finished_at=time.time())
     result.write(folder)
+    if result.outcome is AttemptOutcome.COMPLETED and result.checkpoint is not None:
+        # Only now: a job that is killed before its result stands goes on from its last state.
+        remove_checkpoints(folder.job.checkpoints, keep={folder.job.path / result.checkpoint})
     return _EXIT_CODES.get(result.outcome, 1)
 
 

@@ -8,11 +8,13 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.registry import DATASETS
+from mmdet.datasets.samplers import AspectRatioBatchSampler
+from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset
 
 
@@ -87,3 +89,19 @@ class SeededDataset(Dataset[Any]):
     def __getitem__(self, index: int) -> Any:
         with isolated_randomness(derived_seed(self._seed, "augment", int(self._epoch[0]), index)):
             return self.dataset[index]
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableBatchSampler(AspectRatioBatchSampler):  # type: ignore[misc]
+    """MMDetection's batches, of which one epoch may begin in the middle.
+
+    Attributes:
+        n_seen: batches of the next epoch that are left out, none of their images loaded; later epochs are whole.
+    """
+
+    n_seen = 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        # A generator, because data loaders make iterators that they never use: only a first batch counts.
+        n_seen, self.n_seen = self.n_seen, 0
+        yield from islice(super().__iter__(), n_seen, None)

@@ -1,11 +1,10 @@
-"""Training one job to its end: all epochs, then the final evaluations, costs and clean-up."""
+"""Training one job to its end: all epochs, then the final evaluations and the costs."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader
 
 from runners.attempt_log import AttemptLog
@@ -13,7 +12,7 @@ from runners.checkpoint_keeper import CheckpointKeeper
 from runners.checkpoints import load_checkpoint
 from runners.complexity import count_multiply_adds, count_parameters
 from runners.contract import metrics as names
-from runners.contract.digest import sha256_of
+from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptResult, AttemptSpec
@@ -27,6 +26,7 @@ from runners.mm_file import write_mm_file
 from runners.predictions import write_predictions
 from runners.stopping import StopRequest, StopTraining
 from runners.training import JobRunner, build_runner, build_train_loader
+from runners.training_state import read_training_state
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,11 @@ class _Training:
 def train_job(
     folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest, started: float
 ) -> AttemptResult:
-    """Train, evaluate and clean up.
+    """Train and evaluate; from the beginning, or from where an earlier attempt stopped.
+
+    Going on is exact, also within an epoch: the images that the stopped epoch has seen are left out, its sums and
+    gradients go on, and on the CPU the numbers are those of a training that never stopped. Epochs that are done are not
+    trained again; one that lacks only its validation is validated.
 
     Args:
         folder: the attempt.
@@ -71,6 +75,7 @@ def train_job(
         DivergedError: a loss is not finite.
         DataError: an image cannot be used.
         DiskError: no room for a checkpoint.
+        UserError: there is no going on from what the spec names.
     """
     training = _build(folder, config, spec, stop)
     try:
@@ -81,14 +86,14 @@ def train_job(
         return _stopped(training, stopped)
     values |= _costs(training, subset)
     values[names.WALL_S] = time.monotonic() - started
-    training.keeper.keep_best_only()
+    checkpoint, digest = training.keeper.publish_best()
     return AttemptResult(
         attempt=folder.number,
         outcome=AttemptOutcome.COMPLETED,
         metrics=values,
         best_epoch=training.epochs.best_epoch,
-        checkpoint=str(training.keeper.best.relative_to(folder.job.path)),
-        checkpoint_sha256=sha256_of(training.keeper.best),
+        checkpoint=str(checkpoint.relative_to(folder.job.path)),
+        checkpoint_sha256=digest,
         notes=training.notes,
         finished_at=time.time(),
     )
@@ -105,7 +110,7 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
             val = None
     if val is None:
         notes.append("no labelled val split: the last epoch was taken as the best")
-    keeper = CheckpointKeeper(folder.job.checkpoints, folder.number, list(config["dataset"]["classes"]))
+    keeper = CheckpointKeeper(folder.job.checkpoints, spec, list(config["dataset"]["classes"]))
     metrics = MetricsHook(log, spec.requested_at)
     epochs = EpochEndHook(
         folder, log, keeper, metrics, val, config["best_by"], with_loss=config["evaluation"]["val_loss"]
@@ -113,7 +118,34 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
     hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs]
     runner, mm_cfg = build_runner(config, spec, loader, hooks)
     write_mm_file(mm_cfg, folder.job.mmdet_config)
-    return _Training(folder, config, spec, stop, log, keeper, metrics, epochs, runner, val, notes)
+    training = _Training(folder, config, spec, stop, log, keeper, metrics, epochs, runner, val, notes)
+    if spec.resume is not None:
+        _go_on(training, spec.resume, loader)
+    return training
+
+
+def _go_on(training: _Training, resume: str, loader: DataLoader[Any]) -> None:
+    """Have training begin where an earlier attempt stopped.
+
+    Raises:
+        UserError: no checkpoint to go on from, or one of a training whose iterations are other ones.
+    """
+    path, state = read_training_state(training.folder.job, resume)
+    meta, spec = state["meta"], training.spec
+    saved, wanted = (meta["batch_per_step"], meta["accumulation"]), (spec.batch_per_step, spec.accumulation)
+    if saved != wanted or meta["n_iterations_per_epoch"] != len(loader):
+        raise UserError(
+            f"no going on in resume: {resume} was saved with {saved[0]} images per step, {saved[1]} steps accumulated, "
+            f"{meta['n_iterations_per_epoch']} iterations per epoch; now {wanted[0]}, {wanted[1]}, {len(loader)}"
+        )
+    training.keeper.go_on_from(path)
+    training.metrics.restore(meta["training"])
+    training.epochs.restore(meta)
+    n_seen = meta["iter"] - meta["epoch"] * len(loader)
+    if n_seen < len(loader):  # else only the validation is missing, and the next epoch is whole
+        loader.batch_sampler.n_seen = n_seen  # type: ignore[union-attr]
+    training.runner.state = state
+    training.log.advance("train", epoch=min(meta["epoch"] + 1, training.config["n_epochs"]), iteration=meta["iter"])
 
 
 def _on_batch(stop: StopRequest, log: AttemptLog, phase: str) -> Callable[[int, int], None]:
@@ -128,7 +160,9 @@ def _on_batch(stop: StopRequest, log: AttemptLog, phase: str) -> Callable[[int, 
 
 def _stopped(training: _Training, stopped: StopTraining) -> AttemptResult:
     """Save if the job is to go on, and tell what is known so far."""
-    if stopped.reason == "interrupt":
+    # After the last epoch the state is saved already, and the model may hold the best weights by now.
+    is_training = training.epochs.n_epochs_done < training.config["n_epochs"]
+    if stopped.reason == "interrupt" and is_training:
         training.epochs.save_last(training.runner)
     is_pruned = stopped.reason == "prune"
     best = training.epochs.best_metrics
@@ -147,10 +181,15 @@ def _evaluate_best(training: _Training, subset: SplitEvaluator) -> dict[str, flo
     epochs, model = training.epochs, training.runner.model
     values = {names.best(name): value for name, value in epochs.best_metrics.items()}
     values[names.BEST_EPOCH] = float(epochs.best_epoch)
-    if epochs.newest is not None:
-        write_predictions(training.folder, "val_last", epochs.newest.detections)
+    if training.val is not None:
+        newest = epochs.newest or training.val.evaluate(model, with_loss=False)
+        write_predictions(training.folder, "val_last", newest.detections)
     best = load_checkpoint(training.keeper.best, training.spec.device)
     model.load_state_dict(best["state_dict"])
+    if training.val is not None and epochs.is_best_inherited:
+        # The earlier attempt's file may be of a better epoch that it did not live to save.
+        detections = training.val.evaluate(model, with_loss=False).detections
+        write_predictions(training.folder, "val_best", detections)
     values |= subset.evaluate(model, with_loss=False).metrics
     if training.config["dataset"]["test"] is None:
         training.notes.append("no test split")
@@ -173,7 +212,7 @@ def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
     if metrics.first_iteration_s is not None and training.spec.requested_at:
         values[names.FIRST_ITERATION_S] = metrics.first_iteration_s
     if training.spec.device == "cuda":
-        values[names.PEAK_MEMORY_GB] = torch.cuda.max_memory_allocated() / 1e9
+        values[names.PEAK_MEMORY_GB] = metrics.peak_memory_bytes / 1e9
     return values
 
 

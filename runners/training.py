@@ -15,11 +15,26 @@ from runners.contract.records import AttemptSpec
 from runners.dataset import use_strict_datasets
 from runners.mm_config import build_mm_config, train_dataloader
 from runners.precision import AutocastOptimWrapper, keep_regions_exact
-from runners.seeding import SeededDataset, derived_seed
+from runners.seeding import ResumableBatchSampler, SeededDataset, derived_seed
+from runners.training_state import restore_training
 
 
 class JobRunner(Runner):  # type: ignore[misc]
-    """A `Runner` that leaves files and environment reports to detsweep."""
+    """A `Runner` that leaves files and environment reports to detsweep.
+
+    Attributes:
+        state: what training goes on from, as `read_training_state` gave it; None to begin anew.
+    """
+
+    state: dict[str, Any] | None = None
+
+    def load_or_resume(self) -> None:
+        """Put in the state, if there is one, once everything is built."""
+        if self.state is None:
+            super().load_or_resume()
+            return
+        restore_training(self, self.state)
+        self.state, self._has_loaded = None, True
 
     def dump_config(self) -> None:
         """Write nothing: the job folder has the config."""
@@ -33,6 +48,7 @@ def build_train_loader(config: Mapping[str, Any], spec: AttemptSpec) -> DataLoad
     loader = train_dataloader(config, spec)
     use_strict_datasets(loader)
     loader["dataset"] = {"type": SeededDataset.__name__, "dataset": loader["dataset"], "seed": config["seed"]}
+    loader["batch_sampler"] = {"type": ResumableBatchSampler.__name__}
     # mmengine adds the epoch to the sampler's seed: with neighbouring seeds, replicates would share their orders.
     loader["sampler"]["seed"] = derived_seed(config["seed"], "shuffle")
     built: DataLoader[Any] = Runner.build_dataloader(loader)

@@ -71,15 +71,16 @@ def _measured(result: AttemptResult | None) -> str:
     return ", ".join(form.format(values[name]) for name, form in named if name in values)
 
 
-def check_models(plan: Plan, folder: SweepFolder, slots: Sequence[Slot], executor: Executor, console: Console) -> int:
+def check_models(
+    plan: Plan, folder: SweepFolder, journal: Journal, slots: Sequence[Slot], executor: Executor, console: Console
+) -> int:
     """Let every distinct model of a written plan take its steps; print a line per job; return 0, or 1 if one failed."""
     models = distinct_models(plan)
     console.print(Text(f"{plan.count} composed; {len(models)} distinct models take a training and a validation step"))
     display = CheckLines(models, folder, console)
     tracker = Tracker(TrackingSettings(None, "", None), folder, display.say)
     first = {jobs[0].job_id: jobs[0] for jobs in models}
-    with Journal(folder.journal) as journal:
-        exit_code = Controller(first, folder, slots, executor, journal, tracker, display, mode="check").run()
+    exit_code = Controller(first, folder, slots, executor, journal, tracker, display, mode="check").run()
     if exit_code:
         display.say(f"logs: {folder.path}")
     return exit_code

@@ -8,13 +8,16 @@ from pathlib import Path
 from runners.contract.errors import UserError
 
 SWEEP_VERBS = ("train", "check", "plan")
+VERBS = (*SWEEP_VERBS, "resume", "sync", "report")
 
 USAGE = """\
 detsweep: sweeps over object detectors, ended by a comparison.
 
   detsweep train [OVERRIDE ...]    train every combination; a comma makes an axis: backbone=resnet50,resnet101
+  detsweep resume [SWEEP]          go on with a sweep that was stopped or killed (default: the newest)
   detsweep plan [OVERRIDE ...]     print the jobs, start nothing
   detsweep check [OVERRIDE ...]    compose every job, check the data, take one step with every distinct model
+  detsweep sync [SWEEP]            ship what the tracking store has not received of a sweep
   detsweep report [SWEEP]          print and write the tables of a sweep (default: the newest), or of a whole MLflow
                                    experiment: tracking.experiment=NAME
   detsweep report submission RUN   write the competition CSV and COCO results of a run's test predictions
@@ -60,9 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             from sweeper.report import run_report
 
             return run_report(words[1:])
-        raise UserError(
-            f"no command '{verb}' in detsweep {' '.join(words)}; commands are {', '.join((*SWEEP_VERBS, 'report'))}"
-        )
+        if verb == "sync":
+            from sweeper.sync import run_sync
+
+            return run_sync(words[1:])
+        if verb == "resume":
+            from sweeper.resume import run_resume
+
+            return run_resume(words[1:])
+        raise UserError(f"no command '{verb}' in detsweep {' '.join(words)}; commands are {', '.join(VERBS)}")
     except UserError as error:
         print("\n".join(error.lines()), file=sys.stderr)
         return error.exit_code

@@ -1,6 +1,5 @@
 """The loop around the schedule: carries its instructions out and tells it what happened. The only code that waits."""
 
-import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -8,17 +7,17 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from runners.contract.folder import AttemptFolder, SweepFolder
+from runners.contract.checkpoint_files import find_resume_point
+from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.jsonfile import write_text
-from runners.contract.naming import dataset_name, run_params
 from runners.contract.records import AttemptResult, AttemptSpec, read_metrics
 from runners.contract.states import AttemptOutcome, JobState
 from sweeper.executors.base import Executor, Exited, Started
 from sweeper.journal import Journal
 from sweeper.plan import PlannedJob
+from sweeper.processes import birth_of
 from sweeper.progress import Display
 from sweeper.schedule import (
-    STATE_AFTER,
     AttemptEnded,
     End,
     Event,
@@ -31,7 +30,8 @@ from sweeper.schedule import (
     StopAsked,
 )
 from sweeper.slots import Slot
-from sweeper.tracking import TrackedJob, Tracker
+from sweeper.tracked_job import tracked_job
+from sweeper.tracking import Tracker
 
 TICK_S = 0.5
 GRACE_S = 60.0
@@ -72,6 +72,7 @@ class Controller:
         n_workers: data loader workers of a job; None chooses by device.
         batch_per_step: images in one forward pass at most; None takes the whole batch at once.
         tags: what every run carries in the tracking store.
+        left: where an earlier controller of this sweep left the jobs; empty for a new one.
     """
 
     jobs: Mapping[str, PlannedJob]
@@ -85,6 +86,7 @@ class Controller:
     n_workers: int | None = None
     batch_per_step: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, JobState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin with an empty schedule."""
@@ -106,9 +108,10 @@ class Controller:
         return exit_code
 
     def _loop(self) -> int:
-        events: list[Event] = [JobAdded(job_id) for job_id in self.jobs]
+        events: list[Event] = [JobAdded(job_id, self.left.get(job_id, JobState.PLANNED)) for job_id in self.jobs]
         for job_id in self.jobs:
-            self.journal.append("planned", job=job_id, state=JobState.PLANNED.value)
+            if job_id not in self.left:
+                self.journal.append("planned", job=job_id, state=JobState.PLANNED.value)
         events += [SlotOpened(slot.number) for slot in self.slots]
         while True:
             for event in events:
@@ -141,25 +144,21 @@ class Controller:
             accumulation=accumulation,
             mode=self.mode,
             requested_at=time.time(),
+            resume=self._resume_point(folder),
         )
         spec.write(attempt)
         self._running[job.job_id] = RunningAttempt(job, attempt, slot)
-        self.journal.append(
-            "started", job=job.job_id, attempt=attempt.number, slot=slot.label, state=JobState.RUNNING.value
-        )
+        told = {"attempt": attempt.number, "slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
+        self.journal.append("started", job=job.job_id, **told)
         self.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": slot.device.uuid})
         self.progress.start(job.job_id, slot.label)
-        params = {**run_params(job.config), **job.values}
-        name = dataset_name(job.config)
-        tags = {
-            **self.tags,
-            "detsweep.folder": str(folder.path),
-            "detsweep.dataset": name,
-            "detsweep.dataset_fingerprint": job.dataset.fingerprint,
-            "detsweep.labelled": json.dumps(job.dataset.labelled),
-        }
-        dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
-        self.tracker.start_job(TrackedJob(folder, job.title, params, tags, dataset))
+        self.tracker.start_job(tracked_job(job, folder, self.tags))
+
+    def _resume_point(self, folder: JobFolder) -> str | None:
+        point = find_resume_point(folder)
+        for name in point.passed_over:
+            self.progress.say(f"{folder.job_id}: checkpoint {name} is damaged; going on from an older one")
+        return point.spec_value
 
     def _workers(self, slot: Slot) -> int:
         if self.n_workers is not None:
@@ -172,7 +171,8 @@ class Controller:
         for event in self.executor.wait(TICK_S):
             job_id = event.attempt.job.job_id
             if isinstance(event, Started):
-                self.journal.append("process", job=job_id, attempt=event.attempt.number, pid=event.pid)
+                told = {"attempt": event.attempt.number, "pid": event.pid, "born_at": birth_of(event.pid)}
+                self.journal.append("process", job=job_id, **told)
             else:
                 ended.append(self._end(self._running.pop(job_id), event))
         for running in self._running.values():
@@ -196,7 +196,8 @@ class Controller:
             reason: str | None = exited.message or f"{_exit_words(exited.returncode)} without a result"
         else:
             outcome, reason = result.outcome, result.failure.message if result.failure else None
-        state = STATE_AFTER[outcome]
+        ended = AttemptEnded(job_id, outcome)
+        state = self._schedule.state_after(ended)
         digest = result.checkpoint_sha256 if result else None
         told = {"outcome": outcome.value, "reason": reason, "checkpoint_sha256": digest, "state": state.value}
         self.journal.append("ended", job=job_id, attempt=running.folder.number, **told)
@@ -204,7 +205,7 @@ class Controller:
         if state is JobState.FAILED and self.mode == "train":
             self._show_log(running.folder)
         self.tracker.end_job(running.folder, state, reason)
-        return AttemptEnded(job_id, outcome)
+        return ended
 
     def _show_log(self, attempt: AttemptFolder) -> None:
         self.progress.say(f"  log: {attempt.log}")

@@ -22,6 +22,7 @@ class PreparedDataset:
 
     Attributes:
         node: the `dataset` node of a job's config: `root` absolute, `classes` a list, annotations those of the fold.
+        source: the node before a fold was held out of it; preparing it again gives the same set, or tells what changed.
         classes: class names in the order of the labels.
         fingerprint: digest of the whole set, the same for all of its folds.
         n_images: images of each split there is.
@@ -30,6 +31,7 @@ class PreparedDataset:
     """
 
     node: dict[str, Any]
+    source: dict[str, Any]
     classes: list[str]
     fingerprint: str
     n_images: dict[Split, int]
@@ -63,6 +65,7 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
     if problems or checked.train is None:
         raise UserError(*problems)
     node["classes"] = list(checked.train.classes)
+    place = dict(node)
     sizes = dict(checked.sizes)
     if fold is not None:
         plan = FoldPlan(node["n_folds"], node.get("group_by"), node.get("split_seed") or 0)
@@ -72,6 +75,7 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
         sizes |= held_out.sizes
     return PreparedDataset(
         node=node,
+        source=place,
         classes=node["classes"],
         fingerprint=checked.fingerprint,
         n_images={split: sizes[split].n_images for split in SPLITS if split in sizes},

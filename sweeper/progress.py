@@ -1,7 +1,7 @@
 """What a person sees while a sweep runs: a live table in a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,12 +68,20 @@ class Progress(Display):
         console: where to; a live table if it is a terminal.
         titles: job id to title, in the order of the plan.
         clock: monotonic seconds.
+        left: the state in which an earlier controller left each job.
     """
 
-    def __init__(self, console: Console, titles: dict[str, str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console,
+        titles: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+        left: Mapping[str, JobState] | None = None,
+    ) -> None:
         self._console = console
         self._clock = clock
-        self.views = {job_id: JobView(title) for job_id, title in titles.items()}
+        states = left or {}
+        self.views = {job_id: JobView(title, states.get(job_id, JobState.PLANNED)) for job_id, title in titles.items()}
         self._live = (
             Live(console=console, get_renderable=self.table, refresh_per_second=2) if console.is_terminal else None
         )

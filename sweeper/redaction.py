@@ -2,7 +2,9 @@
 
 import re
 
+MASK = "://***@"
+
 
 def without_password(text: str) -> str:
     """Return a text with the user and password of every address in it replaced by ``***``."""
-    return re.sub(r"://[^/@\s]*@", "://***@", text)
+    return re.sub(r"://[^/@\s]*@", MASK, text)

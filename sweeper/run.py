@@ -2,13 +2,11 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
-import psutil
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -20,19 +18,15 @@ from runners.contract.folder import SweepFolder
 from sweeper.axes import Axes, read_axes
 from sweeper.check import check_models
 from sweeper.compose import Composer
-from sweeper.devices import Lease, choose_devices
-from sweeper.executors.base import Executor
+from sweeper.journal import Journal
+from sweeper.machine import StartExecutor, hold_machine, machine_settings
 from sweeper.plan import Plan, make_plan
 from sweeper.redaction import without_password
 from sweeper.report import open_console
 from sweeper.settings import sweep_settings
-from sweeper.slots import Slot, plan_slots
 from sweeper.sweep_folder import make_sweep_folder, write_sweep
 from sweeper.train import train_jobs
 from sweeper.weights import fetch_weights
-
-# Takes the file for the executor's messages and the leases that its jobs inherit.
-StartExecutor = Callable[[Path, Sequence[int]], Executor]
 
 
 def run_verb(
@@ -62,16 +56,23 @@ def run_verb(
         _print_plan(console, make_plan(composer, axes, settings, output_dir))
         return 0
     name = "check" if verb == "check" else settings["name"] or _name(axes, config)
-    with _machine(settings, output_dir, name, start_executor, is_check=verb == "check") as (folder, slots, executor):
+    with (
+        # Beside the sweeps and not among them: a failed check is no sweep to report or resume.
+        _new_folder(output_dir / "checks" if verb == "check" else output_dir, name) as folder,
+        hold_machine(
+            *machine_settings(settings, is_check=verb == "check"), folder.path / "server.log", start_executor
+        ) as (slots, executor),
+    ):
         plan = make_plan(composer, axes, settings, output_dir)
         _print_notices(console, plan)
         if verb == "train":
             fetch_weights([job.config for job in plan.jobs])
         command = _command(verb)
         write_sweep(folder, plan, name, command)
-        if verb == "train":
-            return train_jobs(plan, folder, slots, executor, output_dir, command, console)
-        exit_code = check_models(plan, folder, slots, executor, console)
+        with Journal(folder.journal) as journal:
+            if verb == "train":
+                return train_jobs(plan, folder, journal, slots, executor, command, console)
+            exit_code = check_models(plan, folder, journal, slots, executor, console)
         if exit_code == 0:
             # Found good: the next command will be another one, and nobody will look for this folder.
             folder.sweep.unlink()
@@ -79,24 +80,12 @@ def run_verb(
 
 
 @contextmanager
-def _machine(
-    settings: Mapping[str, Any], output_dir: Path, name: str, start_executor: StartExecutor, *, is_check: bool
-) -> Iterator[tuple[SweepFolder, Sequence[Slot], Executor]]:
-    """Lease the devices, make the folder and start the executor, which warms up while jobs are planned; undo it all.
-
-    The folder goes too, unless a sweep was written into it.
-    """
-    devices = choose_devices(str(settings["gpus"]))
-    # Models are checked one after the other: the largest of them may need all the memory there is.
-    slots = plan_slots(devices, 1 if is_check else settings["jobs_per_gpu"], len(psutil.Process().cpu_affinity()))
-    lease = Lease(devices)
+def _new_folder(output_dir: Path, name: str) -> Iterator[SweepFolder]:
+    """Make a sweep's folder, and remove it again unless a sweep was written into it."""
     folder = make_sweep_folder(output_dir, name, datetime.now(timezone.utc))
-    executor = start_executor(folder.path / "server.log", lease.descriptors)
     try:
-        yield folder, slots, executor
+        yield folder
     finally:
-        executor.close()
-        lease.close()
         if not folder.sweep.exists():
             shutil.rmtree(folder.path)
 

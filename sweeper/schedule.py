@@ -3,10 +3,10 @@
 Its state is a fold over the journal: whoever handles the same events ends in the same state. States of a job:
 
     PLANNED -> RUNNING -> COMPLETED | FAILED | PRUNED
-             RUNNING -> PAUSED (interrupted; a later controller goes on from its checkpoint)
+               RUNNING -> PAUSED (interrupted or lost) -> RUNNING (from its newest valid checkpoint)
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,9 +15,15 @@ from runners.contract.states import AttemptOutcome, JobState
 
 @dataclass(frozen=True)
 class JobAdded:
-    """The plan holds one job more; jobs are started in the order in which they are added."""
+    """The plan holds one job more; jobs are started in the order in which they are added.
+
+    Attributes:
+        job_id: the job.
+        state: where an earlier controller left it; what is terminal is never started again.
+    """
 
     job_id: str
+    state: JobState = JobState.PLANNED
 
 
 @dataclass(frozen=True)
@@ -75,10 +81,11 @@ STATE_AFTER = {
     AttemptOutcome.PRUNED: JobState.PRUNED,
     AttemptOutcome.FAILED: JobState.FAILED,
     AttemptOutcome.INTERRUPTED: JobState.PAUSED,
-    # There is no retry yet: what was lost or stalled has failed, and a person sees why.
-    AttemptOutcome.LOST: JobState.FAILED,
+    AttemptOutcome.LOST: JobState.PAUSED,
     AttemptOutcome.STALLED: JobState.FAILED,
 }
+# A job whose process vanished is tried again; the third loss in a row of one controller is its own fault.
+MAX_LOSSES = 3
 
 EXIT_DONE, EXIT_FAILED_JOBS, EXIT_RESUMABLE = 0, 1, 3
 
@@ -91,12 +98,14 @@ class Schedule:
         states: every job's state, in the order of the plan.
         slots: slot number to the job it holds, or None.
         waiting: jobs to start, oldest first.
+        losses: how often each job's process has vanished.
         stopping: the reason once a stop was asked; then nothing is started any more.
     """
 
     states: dict[str, JobState] = field(default_factory=dict)
     slots: dict[int, str | None] = field(default_factory=dict)
     waiting: deque[str] = field(default_factory=deque)
+    losses: Counter[str] = field(default_factory=Counter)
     stopping: str | None = None
 
     def handle(self, event: Event) -> Sequence[Instruction]:
@@ -108,8 +117,11 @@ class Schedule:
         if isinstance(event, JobAdded):
             if event.job_id in self.states:
                 raise ValueError(f"job {event.job_id} was added before, state {self.states[event.job_id].value}")
-            self.states[event.job_id] = JobState.PLANNED
-            self.waiting.append(event.job_id)
+            if event.state is JobState.RUNNING:
+                raise ValueError(f"job {event.job_id} was left running: its attempt has to be ended first")
+            self.states[event.job_id] = event.state
+            if not event.state.is_terminal:
+                self.waiting.append(event.job_id)
         elif isinstance(event, SlotOpened):
             if event.slot in self.slots:
                 raise ValueError(f"slot {event.slot} was opened before")
@@ -128,7 +140,17 @@ class Schedule:
             raise ValueError(f"job {event.job_id} ended {event.outcome.value} without running (state {word})")
         slot = next(number for number, job in self.slots.items() if job == event.job_id)
         self.slots[slot] = None
-        self.states[event.job_id] = STATE_AFTER[event.outcome]
+        self.states[event.job_id] = self.state_after(event)
+        if event.outcome is AttemptOutcome.LOST:
+            self.losses[event.job_id] += 1
+            if not self.states[event.job_id].is_terminal:
+                self.waiting.appendleft(event.job_id)
+
+    def state_after(self, event: AttemptEnded) -> JobState:
+        """Return the state that an ended attempt puts its job into; the schedule itself is not changed."""
+        if event.outcome is AttemptOutcome.LOST and self.losses[event.job_id] + 1 >= MAX_LOSSES:
+            return JobState.FAILED
+        return STATE_AFTER[event.outcome]
 
     def _fill(self) -> list[Instruction]:
         if self.stopping:

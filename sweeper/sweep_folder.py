@@ -79,6 +79,7 @@ def _describe_dataset(job: PlannedJob) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "n_images": dict(dataset.n_images),
         "labelled": dict(dataset.labelled),
+        "source": dataset.source,
     }
 
 

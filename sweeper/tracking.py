@@ -6,8 +6,9 @@ Nothing is kept in memory that a folder does not hold: an outbox that died is co
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
@@ -53,6 +54,19 @@ class TrackedJob:
     dataset: tuple[str, str, str]
 
 
+@dataclass(frozen=True)
+class Shipped:
+    """How far the records of one attempt have reached the store.
+
+    Attributes:
+        offset: bytes of its metrics.
+        steps: the last step of each metric among them.
+    """
+
+    offset: int = 0
+    steps: Mapping[str, int] = field(default_factory=dict)
+
+
 class Tracker:
     """Ships a sweep to its tracking store, in a thread of its own.
 
@@ -68,7 +82,8 @@ class Tracker:
         self._warn = warn
         self._store: MlflowStore | None = None
         self._runs: dict[str, str] = {}
-        self._shipped: dict[str, int] = read_json(sweep.shipped) if sweep.shipped.exists() else {}
+        earlier = read_json(sweep.shipped) if sweep.shipped.exists() else {}
+        self._shipped = {key: Shipped(**entry) for key, entry in earlier.items()}
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._has_warned = False
         self._closing = threading.Event()
@@ -179,16 +194,30 @@ class Tracker:
 
     def _ship(self, attempt: AttemptFolder) -> None:
         key = f"{attempt.job.job_id}/{attempt.number}"
+        shipped = self._shipped.get(key, Shipped())
+        # What a lost attempt had recorded beyond its last checkpoint is recorded again by the next one, and told once.
+        told = self._told_by_earlier(attempt)
         points: list[Point] = []
-        offset = self._shipped.get(key, 0)
+        offset = shipped.offset
+        steps = dict(shipped.steps)
         for record, behind in read_metrics(attempt, offset):
-            points += [Point(name, value, record.step, record.at) for name, value in record.values.items()]
+            for name, value in record.values.items():
+                if record.step > told.get(name, 0):
+                    points.append(Point(name, value, record.step, record.at))
+                steps[name] = record.step
             offset = behind
-        if offset == self._shipped.get(key, 0):
+        if offset == shipped.offset:
             return
         self._open().log_points(self._runs[attempt.job.job_id], points)
-        self._shipped[key] = offset
-        write_json(self._sweep.shipped, self._shipped)
+        self._shipped[key] = Shipped(offset, steps)
+        write_json(self._sweep.shipped, {key: asdict(entry) for key, entry in self._shipped.items()})
+
+    def _told_by_earlier(self, attempt: AttemptFolder) -> Counter[str]:
+        """Return the last step of each metric that earlier attempts of the job have shipped."""
+        told: Counter[str] = Counter()
+        for number in range(1, attempt.number):
+            told |= Counter(self._shipped.get(f"{attempt.job.job_id}/{number}", Shipped()).steps)
+        return told
 
     def _work(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Which tracking store the settings name, and where its pages are."""
+"""Which tracking store the settings name, what every run carries there, and where its pages are."""
 
 import json
 import shlex
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sweeper.redaction import without_password
 from sweeper.tracking import TrackingSettings
+from sweeper.versions import git_commit, stack_versions
 
 # A longer list of runs makes an address that nobody can copy.
 N_COMPARED = 12
@@ -18,11 +19,23 @@ N_COMPARED = 12
 def tracking_settings(tracking: Mapping[str, Any], output_dir: Path) -> TrackingSettings:
     """Return the store that the setting `tracking` names; a SQLite store stands in the output folder by default."""
     uri = tracking["uri"]
-    artifacts = None
-    if tracking["name"] == "sqlite":
-        uri = uri or f"sqlite:///{output_dir / 'mlflow.db'}"
-        artifacts = output_dir / "artifacts"
+    if uri is None and tracking["name"] == "sqlite":
+        uri = f"sqlite:///{output_dir / 'mlflow.db'}"
+    # A server keeps files where it likes; a database of ours would put them into whatever the working directory is.
+    artifacts = output_dir / "artifacts" if uri is not None and uri.startswith("sqlite:") else None
     return TrackingSettings(uri, tracking["experiment"], artifacts, tracking["log_checkpoints"])
+
+
+def version_tags(versions: Mapping[str, str]) -> dict[str, str]:
+    """Return versions of the stack as tags of a run."""
+    return {f"detsweep.version.{package}": version for package, version in versions.items()}
+
+
+def run_tags() -> dict[str, str]:
+    """Return what every run of a sweep carries: the versions of the stack, and the commit it was started from."""
+    commit = git_commit()
+    versions = version_tags(stack_versions())
+    return {**versions, "mlflow.source.git.commit": commit} if commit else versions
 
 
 def page_lines(uri: str, experiment_id: str, run_ids: Sequence[str]) -> list[str]:

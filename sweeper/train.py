@@ -1,13 +1,13 @@
-"""``detsweep train``: a written sweep is run to its report, and every run of it shipped to the tracking store."""
+"""A written sweep is run to its report, and every run of it shipped to the tracking store."""
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
+from runners.contract.states import JobState
 from sweeper.controller import Controller
 from sweeper.executors.base import Executor
 from sweeper.journal import Journal
@@ -16,8 +16,7 @@ from sweeper.progress import Progress
 from sweeper.report import print_report
 from sweeper.slots import Slot
 from sweeper.tracking import Tracker
-from sweeper.tracking_store import page_lines, tracking_settings
-from sweeper.versions import git_commit, stack_versions
+from sweeper.tracking_store import page_lines, run_tags, tracking_settings
 
 # How long the end of a sweep waits for a slow store; what has not arrived by then stays in the sweep's folder.
 DRAIN_S = 120.0
@@ -26,23 +25,35 @@ DRAIN_S = 120.0
 def train_jobs(
     plan: Plan,
     folder: SweepFolder,
+    journal: Journal,
     slots: Sequence[Slot],
     executor: Executor,
-    output_dir: Path,
     command: Sequence[str],
     console: Console,
+    left: Mapping[str, JobState] | None = None,
 ) -> int:
-    """Train every job of a plan whose folders are written; print and write the report; return the exit code."""
+    """Train what is left of a plan whose folders are written; print and write the report.
+
+    Args:
+        plan: the jobs and the sweep's settings.
+        folder: the sweep's folder.
+        journal: of this sweep, owned by the caller.
+        slots: where jobs can run.
+        executor: what runs them.
+        command: the command line that started the sweep.
+        console: where to print.
+        left: the state in which an earlier controller left each job.
+
+    Returns:
+        The exit code.
+    """
     console.print(Text(f"sweep {folder.path}: {plan.count} on {_describe(slots)}"), soft_wrap=True)
     settings = plan.settings
-    tracking = tracking_settings(settings["tracking"], output_dir)
-    with (
-        Progress(console, {job.job_id: job.title for job in plan.jobs}) as progress,
-        Journal(folder.journal) as journal,
-    ):
+    tracking = tracking_settings(settings["tracking"], folder.path.parent)
+    with Progress(console, {job.job_id: job.title for job in plan.jobs}, left=left) as progress:
         tracker = Tracker(tracking, folder, progress.say)
-        tags = _tags()
-        axes = {f"axis/{key}": ",".join(values) for key, values in plan.axes.values.items()}
+        tags = run_tags()
+        axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
         tracker.open_sweep(folder.sweep_id, axes, {**tags, "detsweep.command": shlex.join(command)})
         controller = Controller(
             {job.job_id: job for job in plan.jobs},
@@ -55,6 +66,7 @@ def train_jobs(
             n_workers=settings["n_workers"],
             batch_per_step=settings["batch_per_step"],
             tags=tags,
+            left=left or {},
         )
         exit_code = controller.run()
     print_report(folder, console)
@@ -66,13 +78,11 @@ def train_jobs(
     elif tracking.uri is not None:
         for line in page_lines(tracking.uri, tracker.experiment_id, tracker.run_ids):
             console.print(Text(line), soft_wrap=True)
+    if exit_code not in (0, 1):
+        console.print(
+            Text(f"not finished; go on with: detsweep resume {shlex.quote(str(folder.path))}"), soft_wrap=True
+        )
     return exit_code
-
-
-def _tags() -> Mapping[str, str]:
-    commit = git_commit()
-    versions = {f"detsweep.version.{package}": version for package, version in stack_versions().items()}
-    return {**versions, "mlflow.source.git.commit": commit} if commit else versions
 
 
 def _describe(slots: Sequence[Slot]) -> str:

@@ -23,6 +23,8 @@ class AttemptSpec:
         accumulation: forward passes in one optimizer step.
         mode: ``train``, or ``check`` (build the model, one training and one validation step at a small size).
         requested_at: wall-clock seconds since the epoch when the attempt was dispatched.
+        resume: full state to go on from, relative to the job's folder (`runners.contract.checkpoint_files` tells
+            which); None to begin anew.
     """
 
     attempt: int
@@ -33,6 +35,7 @@ class AttemptSpec:
     accumulation: int
     mode: Literal["train", "check"] = "train"
     requested_at: float = 0.0
+    resume: str | None = None
 
     def write(self, folder: AttemptFolder) -> None:
         """Write ``spec.json``."""

@@ -1,6 +1,7 @@
 """What follows each epoch: validation, its record, the choice of the best epoch, and the checkpoints."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -34,6 +35,7 @@ class EpochEndHook(Hook):  # type: ignore[misc]
         newest: the newest validation.
         newest_metrics: all values of the newest epoch.
         n_epochs_done: complete epochs, their validation included.
+        is_best_inherited: whether an earlier attempt trained the chosen epoch.
     """
 
     # After the schedule has moved on: the saved state is the one that the next epoch starts with.
@@ -62,6 +64,20 @@ class EpochEndHook(Hook):  # type: ignore[misc]
         self.newest: Evaluation | None = None
         self.newest_metrics: dict[str, float] = {}
         self.n_epochs_done = 0
+        self.is_best_inherited = False
+
+    def restore(self, meta: Mapping[str, Any]) -> None:
+        """Go on from an earlier attempt's state, as `save_last` described it."""
+        self.n_epochs_done = meta["epoch"]
+        self.best_epoch, self.best_metrics = meta["best"]["epoch"], dict(meta["best"]["metrics"])
+        self.is_best_inherited = self.best_epoch > 0
+        self._best_value = self.best_metrics.get(self._best_by, -math.inf)
+
+    def before_train(self, runner: Runner) -> None:
+        """Complete an epoch that an earlier attempt trained to its last iteration and did not validate to the end."""
+        if runner.iter == (self.n_epochs_done + 1) * len(runner.train_dataloader):
+            self.after_train_epoch(runner)
+            runner.train_loop._epoch += 1
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Validate, choose, save."""
@@ -72,7 +88,7 @@ class EpochEndHook(Hook):  # type: ignore[misc]
             runner.logger.info(f"epoch {epoch}/{runner.max_epochs}  {_summary(self.newest.metrics)}")
         self.newest_metrics = {**self._training.epoch_means, **(self.newest.metrics if self.newest else {})}
         if self._is_best():
-            self.best_epoch, self.best_metrics = epoch, self.newest_metrics
+            self.best_epoch, self.best_metrics, self.is_best_inherited = epoch, self.newest_metrics, False
             self._keeper.save_best(runner, epoch)
             if self.newest is not None:
                 write_predictions(self._folder, "val_best", self.newest.detections)
@@ -82,7 +98,7 @@ class EpochEndHook(Hook):  # type: ignore[misc]
     def save_last(self, runner: Runner) -> None:
         """Save the state to go on from; also called when training is stopped between two epochs' ends."""
         best: dict[str, Any] = {"epoch": self.best_epoch, "metrics": self.best_metrics}
-        self._keeper.save_last(runner, self.n_epochs_done, best)
+        self._keeper.save_last(runner, self.n_epochs_done, {"best": best, "training": self._training.state()})
 
     def _is_best(self) -> bool:
         """Whether the newest epoch is better than all before; without val each epoch replaces the one before.

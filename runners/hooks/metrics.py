@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook
@@ -40,16 +42,16 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._sums: dict[str, float] = {}
         self._lr_sum = 0.0
         self._n_iterations = 0
-        self._epoch_started = 0.0
+        self._counted_until = 0.0
+        self._peak_memory_bytes = 0
         self.first_iteration_s: float | None = None
         self.train_s = 0.0
         self.n_images = 0
         self.epoch_means: dict[str, float] = {}
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Start new means."""
-        self._sums, self._lr_sum, self._n_iterations = {}, 0.0, 0
-        self._epoch_started = time.monotonic()
+        """Start the clock; the sums are empty, or those of the part of the epoch that an earlier attempt trained."""
+        self._counted_until = time.monotonic()
         self._log.advance("train", epoch=runner.epoch + 1)
 
     def after_train_iter(
@@ -62,6 +64,7 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._lr_sum += rate
         self._n_iterations += 1
         self.n_images += len(data_batch["inputs"])
+        self._count_time()
         if self.first_iteration_s is None:
             self._read_pending()
             self.first_iteration_s = time.time() - self._requested_at
@@ -77,12 +80,48 @@ class MetricsHook(Hook):  # type: ignore[misc]
         )
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Write the epoch's means."""
+        """Write the epoch's means, and start new ones."""
         self._read_pending()
-        self.train_s += time.monotonic() - self._epoch_started
+        self._count_time()
         self.epoch_means = {metric("train", name): total / self._n_iterations for name, total in self._sums.items()}
         self.epoch_means[LEARNING_RATE] = self._lr_sum / self._n_iterations
         self._log.advance("train", self.epoch_means, epoch=runner.epoch + 1, iteration=runner.iter)
+        self._sums, self._lr_sum, self._n_iterations = {}, 0.0, 0
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Peak of PyTorch's allocator on the GPU over all attempts that this training consists of; 0 on the CPU."""
+        used = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
+        return max(self._peak_memory_bytes, used)
+
+    def state(self) -> dict[str, Any]:
+        """Return what another attempt needs to go on counting.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        self._read_pending()
+        return {
+            "sums": dict(self._sums),
+            "lr_sum": self._lr_sum,
+            "n_iterations": self._n_iterations,
+            "epoch_means": dict(self.epoch_means),
+            "train_s": self.train_s,
+            "n_images": self.n_images,
+            "peak_memory_bytes": self.peak_memory_bytes,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on counting where an earlier attempt stopped."""
+        self._sums, self._lr_sum = dict(state["sums"]), state["lr_sum"]
+        self._n_iterations, self.epoch_means = state["n_iterations"], dict(state["epoch_means"])
+        self.train_s, self.n_images = state["train_s"], state["n_images"]
+        self._peak_memory_bytes = state["peak_memory_bytes"]
+
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        self.train_s += now - self._counted_until
+        self._counted_until = now
 
     def _read_pending(self) -> float:
         """Move what is pending from the device in one go, check it, add it up, and return the newest loss.

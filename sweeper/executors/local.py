@@ -1,5 +1,6 @@
 """Attempts as warm processes of this machine, forked by one server that has imported the training stack."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -15,14 +16,17 @@ from sweeper.executors.base import Executor, ExecutorEvent, Exited, Started
 
 # The server ends its jobs itself (TERM, grace, KILL) once its input is closed; this is how long we give it.
 CLOSE_S = 20.0
+MAX_RESTARTS = 3
 
 
 class ServerGoneError(RuntimeError):
-    """The warm server ended while it was needed."""
+    """The warm server ends again and again."""
 
 
 class LocalExecutor(Executor):
     """Client of ``python -m runners.server``. The server warms up in the background while the controller plans.
+
+    A server that ends takes its jobs along: they are told as ended, and a new server is started for what follows.
 
     Args:
         log: where the server's own messages go.
@@ -31,16 +35,23 @@ class LocalExecutor(Executor):
 
     def __init__(self, log: Path, leases: Sequence[int] = ()) -> None:
         self._log = log
+        self._leases = tuple(leases)
+        self._running: dict[str, AttemptFolder] = {}
+        self._has_started = False
+        self._n_restarts = 0
+        self._start_server()
+
+    def _start_server(self) -> None:
         # -m looks into the working directory first: it must be the folder of our own `runners`.
         root = Path(runners.__file__).parents[1]
-        with log.open("ab") as stderr:
+        with self._log.open("ab") as stderr:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "runners.server"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 cwd=root,
-                pass_fds=tuple(leases),
+                pass_fds=self._leases,
                 # Ctrl-C in the terminal is for the controller, who then tells the jobs.
                 start_new_session=True,
             )
@@ -49,11 +60,11 @@ class LocalExecutor(Executor):
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server.stdout, selectors.EVENT_READ)
         self._partial = b""
-        self._has_started = False
 
     def start(self, attempt: AttemptFolder, environment: Mapping[str, str]) -> None:
         """See `Executor.start`."""
         self._has_started = True
+        self._running[str(attempt.path)] = attempt
         self._send({"op": "start", "attempt": str(attempt.path), "env": dict(environment)})
 
     def terminate(self, attempt: AttemptFolder) -> None:
@@ -68,24 +79,27 @@ class LocalExecutor(Executor):
         """See `Executor.wait`.
 
         Raises:
-            ServerGoneError: the server ended.
+            ServerGoneError: the server ended, and had been started anew three times before.
         """
         if not self._selector.select(timeout_s):
             return []
         assert self._server.stdout is not None
         data = self._server.stdout.read()
         if data == b"":
-            raise ServerGoneError(f"the warm server ended with status {self._server.wait()}; its messages: {self._log}")
+            return self._replace_server()
         *lines, self._partial = (self._partial + (data or b"")).split(b"\n")
         messages = [json.loads(line) for line in lines if line.strip()]
-        return [event for event in map(_event, messages) if event is not None]
+        events = [event for event in map(_event, messages) if event is not None]
+        for event in events:
+            if isinstance(event, Exited):
+                self._running.pop(str(event.attempt.path), None)
+        return events
 
     def close(self) -> None:
         """See `Executor.close`."""
         assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._selector.close()
-        self._server.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._server.stdin.close()
         if not self._has_started:
             # Still importing, most likely: nobody should wait ten seconds to be told of a typing error.
             self._server.kill()
@@ -95,17 +109,35 @@ class LocalExecutor(Executor):
             self._server.kill()
             self._server.wait()
         finally:
-            self._server.stdout.close()
+            self._forget_server()
+
+    def _replace_server(self) -> Sequence[ExecutorEvent]:
+        """Start a new server in place of one that has ended; its jobs are gone with it, killed by the kernel."""
+        status = self._server.wait()
+        self._forget_server()
+        told = f"the warm server ended with status {status}"
+        if self._n_restarts == MAX_RESTARTS:
+            raise ServerGoneError(f"{told}, after {MAX_RESTARTS} restarts; its messages: {self._log}")
+        self._n_restarts += 1
+        lost = [Exited(attempt, status, told) for attempt in self._running.values()]
+        self._running.clear()
+        self._start_server()
+        return lost
+
+    def _forget_server(self) -> None:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._selector.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._server.stdin.close()
+        self._server.stdout.close()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         assert self._server.stdin is not None
-        try:
+        # A server that is gone is found by `wait`, which tells of its jobs and starts another.
+        with contextlib.suppress(BrokenPipeError):
             self._server.stdin.write(json.dumps(message).encode("utf-8") + b"\n")
             self._server.stdin.flush()
-        except BrokenPipeError:
-            raise ServerGoneError(
-                f"the warm server ended with status {self._server.wait()}; its messages: {self._log}"
-            ) from None
 
 
 def _event(message: Mapping[str, Any]) -> ExecutorEvent | None:

@@ -92,9 +92,9 @@ def test_hostile_checkpoint_is_refused_and_does_nothing(tmp_path: Path) -> None:
 
 
 def test_only_the_kept_checkpoint_stays(tmp_path: Path) -> None:
-    for name in ("a1_epoch_3.pth", "a2_best.pth", ".a1_epoch_4.pth.77.tmp", "notes.txt"):
+    for name in ("a1_epoch_3.pth", "a1_epoch_3.pth.sha256", "a2_best.pth", ".a1_epoch_4.pth.77.tmp", "notes.txt"):
         (tmp_path / name).write_text("x")
-    remove_checkpoints(tmp_path, keep=tmp_path / "a2_best.pth")
+    remove_checkpoints(tmp_path, keep={tmp_path / "a2_best.pth"})
     assert {path.name for path in tmp_path.iterdir()} == {"a2_best.pth", "notes.txt"}
 
 

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from runners.checkpoints import load_checkpoint
+from runners.contract.checkpoint_files import find_resume_point
 from runners.contract.digest import sha256_of
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult, read_metrics
@@ -225,8 +226,9 @@ def test_stop_file_ends_training(
     assert result.best_epoch is not None
     assert "best/val/bbox_mAP_50" in result.metrics
     if is_saved:
-        (last,) = attempt.job.checkpoints.glob("a1_epoch_*.pth")
-        meta = load_checkpoint(last, "cpu")["meta"]
+        last = find_resume_point(attempt.job).state
+        assert last is not None
+        meta = load_checkpoint(last.path, "cpu")["meta"]
         assert meta["iter"] >= max(record.progress["iteration"] for record, _ in read_metrics(attempt))
         assert meta["best"]["epoch"] == result.best_epoch
 

@@ -27,7 +27,7 @@ def detsweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     shown = detsweep(ROOT, "--help")
     assert shown.returncode == 0
-    for command in ("train", "plan", "check", "report", "report submission"):
+    for command in ("train", "resume", "sync", "plan", "check", "report", "report submission"):
         assert f"detsweep {command} " in shown.stdout
 
 

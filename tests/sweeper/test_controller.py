@@ -25,7 +25,7 @@ from sweeper.tracking import Tracker, TrackingSettings
 
 Play = Callable[[AttemptFolder], int | None]
 
-DATASET = PreparedDataset({}, ["a"], "f" * 64, {"train": 4}, {"val": True}, [])
+DATASET = PreparedDataset({}, {}, ["a"], "f" * 64, {"train": 4}, {"val": True}, [])
 CONFIG = {
     "choices": {"detector": "faster_rcnn", "dataset": "shapes"},
     "dataset": {"name": "shapes", "root": "data"},

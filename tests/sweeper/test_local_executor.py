@@ -13,7 +13,7 @@ from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from sweeper.executors.base import ExecutorEvent, Exited, Started
-from sweeper.executors.local import LocalExecutor, ServerGoneError
+from sweeper.executors.local import MAX_RESTARTS, LocalExecutor, ServerGoneError
 
 LIMIT_S = 120.0
 
@@ -66,20 +66,42 @@ def test_a_start_without_a_spec_is_an_exit_with_the_reason(executor: LocalExecut
     assert "not started" in exited.message
 
 
-def test_a_server_that_was_killed_is_noticed(tmp_path: Path) -> None:
+def newest_child(before: list[psutil.Process]) -> psutil.Process:
+    (server,) = (child for child in psutil.Process().children() if child not in before)
+    return server
+
+
+def test_a_killed_server_takes_its_jobs_along_and_is_replaced(tmp_path: Path) -> None:
     before = psutil.Process().children()
     executor = LocalExecutor(tmp_path / "server.log")
-    (server,) = (child for child in psutil.Process().children() if child not in before)
-    os.kill(server.pid, signal.SIGKILL)
-    with pytest.raises(ServerGoneError, match=r"ended with status -9.*server\.log"):
-        wait_for(executor, Exited)
+    first = newest_child(before)
+    lost = attempt_without_config(tmp_path)
+    executor.start(lost, {})
+    os.kill(first.pid, signal.SIGKILL)
+    assert wait_for(executor, Exited) == Exited(lost, -9, "the warm server ended with status -9")
+    assert newest_child(before) != first
+    following = attempt_without_config(tmp_path)
+    executor.start(following, {})
+    assert wait_for(executor, Exited) == Exited(following, 1)
     executor.close()
+
+
+def test_a_server_that_ends_again_and_again_is_given_up(tmp_path: Path) -> None:
+    before = psutil.Process().children()
+    executor = LocalExecutor(tmp_path / "server.log")
+    for _ in range(MAX_RESTARTS):
+        os.kill(newest_child(before).pid, signal.SIGKILL)
+        assert executor.wait(LIMIT_S) == []
+    os.kill(newest_child(before).pid, signal.SIGKILL)
+    with pytest.raises(ServerGoneError, match=r"status -9, after 3 restarts.*server\.log"):
+        executor.wait(LIMIT_S)
+    assert psutil.Process().children() == before
 
 
 def test_closing_before_anything_was_started_does_not_wait_for_imports(tmp_path: Path) -> None:
     before = psutil.Process().children()
     executor = LocalExecutor(tmp_path / "server.log")
-    (server,) = (child for child in psutil.Process().children() if child not in before)
+    server = newest_child(before)
     executor.close()
     assert not server.is_running()
     assert (tmp_path / "server.log").read_bytes() == b""

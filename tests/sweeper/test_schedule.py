@@ -37,10 +37,38 @@ def test_a_failed_job_stops_no_other_and_the_sweep_ends_with_1() -> None:
     assert schedule.states == {"0001": JobState.FAILED, "0002": JobState.COMPLETED}
 
 
-@pytest.mark.parametrize("outcome", [AttemptOutcome.LOST, AttemptOutcome.STALLED])
-def test_an_attempt_that_left_no_result_is_a_failure(outcome: AttemptOutcome) -> None:
+def test_a_stalled_attempt_is_a_failure() -> None:
     schedule, _ = opened(1, 1)
-    assert schedule.handle(AttemptEnded("0001", outcome)) == [End(1)]
+    assert schedule.handle(AttemptEnded("0001", AttemptOutcome.STALLED)) == [End(1)]
+
+
+def test_a_lost_job_goes_on_before_others_begin_and_fails_at_the_third_loss() -> None:
+    schedule, _ = opened(2, 1)
+    lost = AttemptEnded("0001", AttemptOutcome.LOST)
+    assert schedule.handle(lost) == [Start("0001", 0)]
+    assert schedule.handle(lost) == [Start("0001", 0)]
+    assert schedule.state_after(lost) is JobState.FAILED
+    assert schedule.handle(lost) == [Start("0002", 0)]
+    assert schedule.states["0001"] is JobState.FAILED
+
+
+def test_what_an_earlier_controller_finished_is_never_started_again() -> None:
+    schedule = Schedule()
+    for job_id, state in (("0001", JobState.COMPLETED), ("0002", JobState.PAUSED), ("0003", JobState.FAILED)):
+        assert schedule.handle(JobAdded(job_id, state)) == []
+    assert schedule.handle(SlotOpened(0)) == [Start("0002", 0)]
+    assert schedule.handle(AttemptEnded("0002", COMPLETED)) == [End(1)]
+
+
+def test_a_finished_sweep_ends_as_soon_as_it_is_looked_at() -> None:
+    schedule = Schedule()
+    schedule.handle(JobAdded("0001", JobState.COMPLETED))
+    assert schedule.handle(SlotOpened(0)) == [End(0)]
+
+
+def test_a_job_that_was_left_running_has_to_be_ended_first() -> None:
+    with pytest.raises(ValueError, match="was left running"):
+        Schedule().handle(JobAdded("0001", JobState.RUNNING))
 
 
 def test_all_done_ends_with_0_once() -> None:

@@ -200,6 +200,23 @@ def test_tracking_off_touches_nothing(sweep: SweepFolder) -> None:
     assert not sweep.shipped.exists()
 
 
+def test_an_epoch_that_a_later_attempt_trained_again_is_told_once(store_uri: str, sweep: SweepFolder) -> None:
+    first, second = sweep.job("0001").take_attempt(), sweep.job("0001").take_attempt()
+    for epoch in (1, 2):
+        write_epoch(first, epoch)
+    MetricRecord(at=1003.0, attempt=1, step=3, values={"train/loss": 0.5}).append(first)
+    for epoch in (2, 3):  # the first attempt was lost before its second epoch was saved
+        write_epoch(second, epoch)
+    tracker = Tracker(settings(store_uri, sweep, "again"), sweep, pytest.fail)
+    tracker.open_sweep("test", {}, {})
+    tracker.start_job(job(sweep))
+    tracker.ship(first)
+    tracker.ship(second)
+    assert tracker.close(timeout_s=60) == 0
+    client, run = run_of(store_uri, "again", "job")
+    assert [p.step for p in client.get_metric_history(run.info.run_id, "val/bbox_mAP_50")] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
     [("val/bbox_mAP_50", "val/bbox_mAP_50"), ("class/a@b[c]", "class/a_b_c_"), ("class/塑料 bag", "class/塑料 bag")],
@@ -219,4 +236,6 @@ def test_shipped_offsets_are_bytes_of_whole_records(store_uri: str, sweep: Sweep
     tracker.start_job(job(sweep))
     tracker.ship(attempt)
     assert tracker.close(timeout_s=60) == 0
-    assert json.loads(sweep.shipped.read_text(encoding="utf-8")) == {"0001/1": n_bytes}
+    shipped = json.loads(sweep.shipped.read_text(encoding="utf-8"))["0001/1"]
+    assert shipped["offset"] == n_bytes
+    assert shipped["steps"]["val/bbox_mAP_50"] == 1

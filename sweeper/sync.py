@@ -1,0 +1,59 @@
+"""``detsweep sync``: what a sweep's folders hold and its tracking store does not is shipped now."""
+
+import shlex
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from runners.contract.states import JobState
+from sweeper.journal import Journal
+from sweeper.left import end_what_was_left_running, read_left
+from sweeper.report import open_console
+from sweeper.stored_sweep import asked_sweep, read_stored
+from sweeper.tracked_job import tracked_job
+from sweeper.tracking import Tracker
+from sweeper.tracking_store import tracking_settings, version_tags
+
+# A person waits for this one: longer than for the end of a sweep, and not for ever.
+LIMIT_S = 600.0
+
+
+def run_sync(words: Sequence[str]) -> int:
+    """Ship a sweep that no controller owns; shipping it twice changes nothing.
+
+    Args:
+        words: the sweep's path, id or name (default: the newest), ``output_dir=`` to look for it, ``tracking.uri=`` if
+            the store has moved.
+
+    Returns:
+        0 if the store has everything, 1 if records are still waiting.
+
+    Raises:
+        UserError: no such sweep, or its controller lives and ships by itself.
+    """
+    sweep, changes = asked_sweep("sync", words)
+    console = open_console()
+    with Journal(sweep.journal) as journal:
+        stored = read_stored(sweep, changes)
+        left = read_left(sweep)
+        end_what_was_left_running(sweep, left, journal)
+        settings = tracking_settings(stored.plan.settings["tracking"], sweep.path.parent)
+        tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
+        tags = version_tags(stored.versions)  # as it was when it was trained, whatever is installed by now
+        axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
+        tracker.open_sweep(sweep.sweep_id, axes, {**tags, "detsweep.command": shlex.join(stored.command)})
+        for job in stored.plan.jobs:
+            state = left.jobs[job.job_id].state if job.job_id in left.jobs else JobState.PLANNED
+            attempts = sweep.job(job.job_id).all_attempts()
+            if not attempts:
+                continue
+            tracker.start_job(tracked_job(job, sweep.job(job.job_id), tags))
+            for attempt in attempts:
+                tracker.ship(attempt)
+            tracker.end_job(attempts[-1], state, left.jobs[job.job_id].reason)
+        is_done = all(state.is_terminal for state in left.states.values())
+        tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report)
+        n_waiting = tracker.close(LIMIT_S)
+    told = f"{n_waiting} records are still waiting" if n_waiting else "the tracking store has everything"
+    console.print(Text(f"sweep {sweep.path}: {told}"), soft_wrap=True)
+    return 1 if n_waiting else 0
