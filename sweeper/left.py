@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import yaml
+
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptResult
@@ -38,9 +40,15 @@ class LeftJob:
 
 @dataclass
 class LeftSweep:
-    """The fold of a journal: what an earlier controller left."""
+    """The fold of a journal: what an earlier controller left.
+
+    Attributes:
+        jobs: by job id.
+        versions: of the stack that the sweep was started on.
+    """
 
     jobs: dict[str, LeftJob] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def states(self) -> Mapping[str, JobState]:
@@ -54,7 +62,7 @@ def read_left(sweep: SweepFolder) -> LeftSweep:
     Raises:
         UserError: a line of it is damaged.
     """
-    left = LeftSweep()
+    left = LeftSweep(versions=yaml.safe_load(sweep.sweep.read_text(encoding="utf-8"))["versions"])
     try:
         for event in read_journal(sweep.journal):
             if "job" in event:
@@ -85,7 +93,7 @@ def end_what_was_left_running(sweep: SweepFolder, left: LeftSweep, journal: Jour
         result = AttemptResult.read(attempt)
         outcome = result.outcome if result else AttemptOutcome.LOST
         reason = result.failure.message if result and result.failure else None if result else "its controller died"
-        job.state = STATE_AFTER[outcome]
+        job.state, job.reason = STATE_AFTER[outcome], reason
         digest = result.checkpoint_sha256 if result else None
         told = {"outcome": outcome.value, "reason": reason, "checkpoint_sha256": digest, "state": job.state.value}
         journal.append("ended", job=job_id, attempt=job.attempt, **told)

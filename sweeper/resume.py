@@ -46,4 +46,4 @@ def run_resume(words: Sequence[str]) -> int:
         fetch_weights([job.config for job in stored.plan.jobs])
         machine = hold_machine(*machine_settings(stored.plan.settings), sweep.path / "server.log", LocalExecutor)
         with machine as (slots, executor):
-            return train_jobs(stored.plan, sweep, journal, slots, executor, stored.command, console, states)
+            return train_jobs(stored.plan, sweep, journal, slots, executor, stored.command, console, left)

@@ -18,8 +18,9 @@ from sweeper.redaction import MASK
 from sweeper.report import find_sweep
 from sweeper.settings import sweep_settings
 
-# What may be another machine's affair by now; everything else of a sweep stays as it was planned.
-CHANGEABLE = ("gpus", "jobs_per_gpu", "n_workers", "batch_per_step", "tracking.uri")
+# What may be another machine's affair by now; everything else of a sweep stays as it was planned, and as a checkpoint
+# knows it.
+CHANGEABLE = ("gpus", "jobs_per_gpu", "n_workers", "tracking.uri")
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,10 @@ class StoredSweep:
     Attributes:
         plan: its jobs and settings.
         command: the command line that started it.
-        versions: what it ran on.
     """
 
     plan: Plan
     command: Sequence[str]
-    versions: Mapping[str, str]
 
 
 def asked_sweep(verb: str, words: Sequence[str]) -> tuple[SweepFolder, list[str]]:
@@ -66,7 +65,7 @@ def read_stored(sweep: SweepFolder, changes: Sequence[str]) -> StoredSweep:
     axes = Axes(stored["axes"], [], [])
     jobs = [_read_job(sweep, job, datasets[job["fingerprint"]], axes) for job in stored["jobs"]]
     plan = Plan(jobs, axes, _changed(stored["settings"], changes), [])
-    return StoredSweep(plan, stored["command"], stored["versions"])
+    return StoredSweep(plan, stored["command"])
 
 
 def refuse_changed_data(stored: StoredSweep, sweep: SweepFolder) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from runners.contract.states import JobState
+from runners.contract.folder import SweepFolder
 from sweeper.journal import Journal
-from sweeper.left import end_what_was_left_running, read_left
+from sweeper.left import LeftSweep, end_what_was_left_running, read_left
+from sweeper.plan import PlannedJob
 from sweeper.report import open_console
 from sweeper.stored_sweep import asked_sweep, read_stored
 from sweeper.tracked_job import tracked_job
@@ -39,21 +40,33 @@ def run_sync(words: Sequence[str]) -> int:
         end_what_was_left_running(sweep, left, journal)
         settings = tracking_settings(stored.plan.settings["tracking"], sweep.path.parent)
         tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
-        tags = version_tags(stored.versions)  # as it was when it was trained, whatever is installed by now
+        tags = version_tags(left.versions)
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
         tracker.open_sweep(sweep.sweep_id, axes, {**tags, "detsweep.command": shlex.join(stored.command)})
-        for job in stored.plan.jobs:
-            state = left.jobs[job.job_id].state if job.job_id in left.jobs else JobState.PLANNED
-            attempts = sweep.job(job.job_id).all_attempts()
-            if not attempts:
-                continue
-            tracker.start_job(tracked_job(job, sweep.job(job.job_id), tags))
-            for attempt in attempts:
-                tracker.ship(attempt)
-            tracker.end_job(attempts[-1], state, left.jobs[job.job_id].reason)
+        ship_left(tracker, stored.plan.jobs, sweep, left)
         is_done = all(state.is_terminal for state in left.states.values())
         tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report)
         n_waiting = tracker.close(LIMIT_S)
     told = f"{n_waiting} records are still waiting" if n_waiting else "the tracking store has everything"
     console.print(Text(f"sweep {sweep.path}: {told}"), soft_wrap=True)
     return 1 if n_waiting else 0
+
+
+def ship_left(tracker: Tracker, jobs: Sequence[PlannedJob], sweep: SweepFolder, left: LeftSweep) -> None:
+    """Ship what earlier controllers of a sweep left in its folders; what the store has already is not sent again.
+
+    Args:
+        tracker: with the sweep's own run open.
+        jobs: the plan.
+        sweep: its folder.
+        left: where the jobs stand; none of them is running.
+    """
+    tags = version_tags(left.versions)  # as it was when they were trained, whatever is installed by now
+    for job in jobs:
+        attempts = sweep.job(job.job_id).all_attempts()
+        if not attempts:
+            continue
+        tracker.start_job(tracked_job(job, sweep.job(job.job_id), tags))
+        for attempt in attempts:
+            tracker.ship(attempt)
+        tracker.end_job(attempts[-1], left.jobs[job.job_id].state, left.jobs[job.job_id].reason)

@@ -1,20 +1,21 @@
 """A written sweep is run to its report, and every run of it shipped to the tracking store."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
-from runners.contract.states import JobState
 from sweeper.controller import Controller
 from sweeper.executors.base import Executor
 from sweeper.journal import Journal
+from sweeper.left import LeftSweep
 from sweeper.plan import Plan
 from sweeper.progress import Progress
 from sweeper.report import print_report
 from sweeper.slots import Slot
+from sweeper.sync import ship_left
 from sweeper.tracking import Tracker
 from sweeper.tracking_store import page_lines, run_tags, tracking_settings
 
@@ -30,7 +31,7 @@ def train_jobs(
     executor: Executor,
     command: Sequence[str],
     console: Console,
-    left: Mapping[str, JobState] | None = None,
+    left: LeftSweep | None = None,
 ) -> int:
     """Train what is left of a plan whose folders are written; print and write the report.
 
@@ -42,7 +43,7 @@ def train_jobs(
         executor: what runs them.
         command: the command line that started the sweep.
         console: where to print.
-        left: the state in which an earlier controller left each job.
+        left: what an earlier controller of the sweep left, nothing of it running.
 
     Returns:
         The exit code.
@@ -50,11 +51,14 @@ def train_jobs(
     console.print(Text(f"sweep {folder.path}: {plan.count} on {_describe(slots)}"), soft_wrap=True)
     settings = plan.settings
     tracking = tracking_settings(settings["tracking"], folder.path.parent)
-    with Progress(console, {job.job_id: job.title for job in plan.jobs}, left=left) as progress:
+    states = left.states if left else {}
+    with Progress(console, {job.job_id: job.title for job in plan.jobs}, left=states) as progress:
         tracker = Tracker(tracking, folder, progress.say)
         tags = run_tags()
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
         tracker.open_sweep(folder.sweep_id, axes, {**tags, "detsweep.command": shlex.join(command)})
+        if left is not None:
+            ship_left(tracker, plan.jobs, folder, left)
         controller = Controller(
             {job.job_id: job for job in plan.jobs},
             folder,
@@ -66,7 +70,7 @@ def train_jobs(
             n_workers=settings["n_workers"],
             batch_per_step=settings["batch_per_step"],
             tags=tags,
-            left=left or {},
+            left=states,
         )
         exit_code = controller.run()
     print_report(folder, console)
