@@ -28,6 +28,9 @@ from sweeper.sweep_folder import make_sweep_folder, write_sweep
 from sweeper.train import train_jobs
 from sweeper.weights import fetch_weights
 
+# Where failed checks keep their logs: beside the sweeps and not among them, for they are nothing to report or resume.
+CHECKS = "checks"
+
 
 def run_verb(
     verb: str, arguments: Sequence[str], config: DictConfig, loader: ConfigLoader, start_executor: StartExecutor
@@ -57,8 +60,7 @@ def run_verb(
         return 0
     name = "check" if verb == "check" else settings["name"] or _name(axes, config)
     with (
-        # Beside the sweeps and not among them: a failed check is no sweep to report or resume.
-        _new_folder(output_dir / "checks" if verb == "check" else output_dir, name) as folder,
+        _new_folder(output_dir / CHECKS if verb == "check" else output_dir, name) as folder,
         hold_machine(
             *machine_settings(settings, is_check=verb == "check"), folder.path / "server.log", start_executor
         ) as (slots, executor),
@@ -88,6 +90,9 @@ def _new_folder(output_dir: Path, name: str) -> Iterator[SweepFolder]:
     finally:
         if not folder.sweep.exists():
             shutil.rmtree(folder.path)
+            # The folder of the checks goes with the last of them.
+            if folder.path.parent.name == CHECKS and not any(folder.path.parent.iterdir()):
+                folder.path.parent.rmdir()
 
 
 def _name(axes: Axes, config: DictConfig) -> str:
