@@ -84,7 +84,7 @@ STATE_AFTER = {
     AttemptOutcome.LOST: JobState.PAUSED,
     AttemptOutcome.STALLED: JobState.FAILED,
 }
-# A job whose process vanished is tried again; the third loss in a row of one controller is its own fault.
+# A job whose process vanished is tried again; the third loss under one controller is taken for its own fault.
 MAX_LOSSES = 3
 
 EXIT_DONE, EXIT_FAILED_JOBS, EXIT_RESUMABLE = 0, 1, 3

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from sweeper.journal import Journal
 from sweeper.left import LeftSweep, end_what_was_left_running, read_left
@@ -30,15 +31,17 @@ def run_sync(words: Sequence[str]) -> int:
         0 if the store has everything, 1 if records are still waiting.
 
     Raises:
-        UserError: no such sweep, or its controller lives and ships by itself.
+        UserError: no such sweep, its controller lives and ships by itself, or it has no store to ship to.
     """
     sweep, changes = asked_sweep("sync", words)
     console = open_console()
     with Journal(sweep.journal) as journal:
         stored = read_stored(sweep, changes)
+        settings = tracking_settings(stored.plan.settings["tracking"], sweep.path.parent)
+        if settings.uri is None:
+            raise UserError(f"tracking store in {sweep.sweep}: none, tracking=off; name one with tracking.uri=")
         left = read_left(sweep)
         end_what_was_left_running(sweep, left, journal)
-        settings = tracking_settings(stored.plan.settings["tracking"], sweep.path.parent)
         tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
         tags = version_tags(left.versions)
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}

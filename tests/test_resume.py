@@ -156,3 +156,8 @@ def test_sync_ships_what_no_store_has_received_and_only_once(undisturbed: SweepF
     trained = next(run for run in runs if run.data.tags.get("detsweep.job", "").endswith("/0002"))
     steps = [point.step for point in client.get_metric_history(trained.info.run_id, "val/bbox_mAP_50")]
     assert steps == [1, 2, 3]
+
+
+def test_sync_without_a_store_says_so(undisturbed: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sync", str(undisturbed.path)]) == 2
+    assert "none, tracking=off; name one with tracking.uri=" in capsys.readouterr().err
