@@ -9,6 +9,9 @@ from runners.contract.folder import AttemptFolder
 from runners.contract.jsonfile import append_line, read_json, read_lines, write_json
 from runners.contract.states import AttemptOutcome, FailureKind
 
+AttemptMode = Literal["train", "check", "probe"]
+KeptCheckpoints = Literal["best", "best+last", "all"]
+
 
 @dataclass(frozen=True)
 class AttemptSpec:
@@ -21,10 +24,15 @@ class AttemptSpec:
         n_workers: data loader worker processes (0: load in the training process).
         batch_per_step: images in one forward pass; times `accumulation` it is the config's `batch_size`.
         accumulation: forward passes in one optimizer step.
-        mode: ``train``, or ``check`` (build the model, one training and one validation step at a small size).
+        mode: ``train``; ``check`` (build the model, one training and one validation step at a small size); or ``probe``
+            (a few training iterations at the real size and batch, to measure memory and pace).
         requested_at: wall-clock seconds since the epoch when the attempt was dispatched.
         resume: full state to go on from, relative to the job's folder (`runners.contract.checkpoint_files` tells
             which); None to begin anew.
+        n_devices: devices that the job occupies, one process for each; ``CUDA_VISIBLE_DEVICES`` names them in order.
+            `batch_per_step` is the sum over them.
+        keep: which checkpoints stay once the job has completed: the best weights, the last full state as well, or all.
+        umask: of every file that the job makes; 0o077 keeps them to their owner.
     """
 
     attempt: int
@@ -33,9 +41,12 @@ class AttemptSpec:
     n_workers: int
     batch_per_step: int
     accumulation: int
-    mode: Literal["train", "check"] = "train"
+    mode: AttemptMode = "train"
     requested_at: float = 0.0
     resume: str | None = None
+    n_devices: int = 1
+    keep: KeptCheckpoints = "best"
+    umask: int = 0o077
 
     def write(self, folder: AttemptFolder) -> None:
         """Write ``spec.json``."""
@@ -124,10 +135,11 @@ class AttemptResult:
 
     @classmethod
     def read(cls, folder: AttemptFolder) -> "AttemptResult | None":
-        """Read ``result.json``; None if the job wrote none."""
-        if not folder.result.exists():
+        """Read ``result.json``; None if the job wrote none, or the file is not what it wrote."""
+        try:
+            value = read_json(folder.result)
+        except (FileNotFoundError, ValueError):
             return None
-        value = read_json(folder.result)
         failure = value.pop("failure")
         if failure is not None:
             failure = Failure(**{**failure, "kind": FailureKind(failure["kind"])})

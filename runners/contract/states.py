@@ -40,6 +40,7 @@ class FailureKind(str, Enum):
     DIVERGED = "diverged"
     DATA = "data"
     LOST = "lost"
+    DEVICE = "device"
     STALLED = "stalled"
     DISK = "disk"
     BUG = "bug"
