@@ -1,28 +1,37 @@
 """The warm server: imports PyTorch and MMDetection once and forks a process per attempt.
 
-JSON lines on stdin:
-- ``{"op":"start","attempt":"<folder>","env":{..}}``
+JSON lines on stdin, a pipe or a Unix socket:
+- ``{"op":"start","attempt":"<folder>","env":{..},"leases":[..]}``: the job inherits these leases and no others
 - ``{"op":"terminate","attempt":..}``: TERM to the job's own pid; its data loader workers must live while it saves
 - ``{"op":"kill","attempt":..}``: KILL to its group
+- ``{"op":"dump","attempt":..}``: its Python stacks into its log
+- ``{"op":"hold","lease":"<name>"}``: keep the descriptor that came with this line (a device's lock; sockets only)
+- ``{"op":"release","lease":"<name>"}``: close it here; jobs that inherited it hold it until they are gone
 
 JSON lines on stdout, each with ``at``, seconds since the epoch:
 - ``{"event":"ready"}``
 - ``{"event":"started","attempt":..,"pid":n}``
-- ``{"event":"exited","attempt":..,"returncode":n}``: negative: the signal; with ``message``: not started
+- ``{"event":"exited","attempt":..,"returncode":n}``: negative: the signal; with ``message``: not started. Nothing of
+  the job's process group is left by then
 - ``{"event":"refused","request":..,"message":..}``: a request that makes no sense
 
-The end of stdin means that the controller is gone: TERM to the jobs, a grace period, KILL, exit. Descriptors that the
-server inherited (device leases) stay open in the jobs, so a device is free exactly when its last user is gone.
+The end of stdin means that the controller is gone: TERM to the jobs, a grace period, KILL, exit. A lease is a descriptor
+with a lock on it, open here and in the jobs that it was given to: a device is free exactly when its last user is gone.
 """
 
 import argparse
 import gc
+import importlib
 import json
 import os
 import selectors
 import signal
+import socket
+import stat
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +40,32 @@ from runners.process import die_with_parent, enter_attempt
 
 GRACE_S = 10.0
 _CHUNK_BYTES = 65536
+_N_DESCRIPTORS = 64
+# How long the rest of a group may take to die of KILL before its job is told as gone all the same, and how often we look.
+_GROUP_S = 5.0
+_GROUP_POLL_S = 0.05
+
+JOB = "runners.job"
+RunAttempt = Callable[[AttemptFolder], int]
 
 
 class Server:
     """Starts, signals and reaps jobs; never waits for anything but its selector.
 
     Args:
+        run_attempt: executes an attempt in the forked process and returns its exit code.
         grace_s: seconds between TERM and KILL once stdin has ended.
     """
 
-    def __init__(self, grace_s: float) -> None:
+    def __init__(self, run_attempt: RunAttempt, grace_s: float) -> None:
+        self._run_attempt = run_attempt
         self._grace_s = grace_s
         self._pids: dict[str, int] = {}
+        # Jobs that are gone while others of their group are not: (group, exit code, when not to wait any longer).
+        self._dying: dict[str, tuple[int, int, float]] = {}
+        self._socket = socket.socket(fileno=os.dup(0)) if stat.S_ISSOCK(os.fstat(0).st_mode) else None
+        self._received: deque[int] = deque()
+        self._leases: dict[str, int] = {}
         self._incoming = b""
         self._outgoing = b""
         self._is_input_open = True
@@ -65,7 +88,7 @@ class Server:
     def serve(self) -> None:
         """Answer requests until stdin has ended and every job is gone."""
         self._tell("ready")
-        while self._is_input_open or self._pids:
+        while self._is_input_open or self._pids or self._dying:
             for key, _ in self._selector.select(self._timeout_s()):
                 if key.fd == 0:
                     self._read_requests()
@@ -74,17 +97,22 @@ class Server:
                 else:
                     _drain(self._wakeup)
             self._reap()
+            self._tell_the_dead()
             self._kill_after_grace()
         self._write_events()
 
     def _timeout_s(self) -> float | None:
+        if self._dying:
+            return _GROUP_POLL_S
         return None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
 
     def _read_requests(self) -> None:
         try:
-            chunk = os.read(0, _CHUNK_BYTES)
+            chunk = self._receive()
         except BlockingIOError:
             return
+        except ConnectionResetError:  # the other side is gone with something unread
+            chunk = b""
         if not chunk:
             self._close_input()
             return
@@ -92,27 +120,43 @@ class Server:
         for line in lines:
             self._answer(line)
 
+    def _receive(self) -> bytes:
+        if self._socket is None:
+            return os.read(0, _CHUNK_BYTES)
+        chunk, descriptors, _, _ = socket.recv_fds(self._socket, _CHUNK_BYTES, _N_DESCRIPTORS)
+        self._received += descriptors
+        return chunk
+
     def _answer(self, line: bytes) -> None:
         try:
             request = json.loads(line)
-            op, attempt = request["op"], str(request["attempt"])
+            op = request["op"]
             if op == "start":
-                self._start_or_tell(attempt, {str(key): str(value) for key, value in request.get("env", {}).items()})
-            elif op in ("terminate", "kill"):
-                self._signal(attempt, kill=op == "kill")
+                env = {str(key): str(value) for key, value in request.get("env", {}).items()}
+                self._start_or_tell(str(request["attempt"]), env, [str(name) for name in request.get("leases", [])])
+            elif op in ("terminate", "kill", "dump"):
+                number = {"terminate": signal.SIGTERM, "kill": signal.SIGKILL, "dump": signal.SIGUSR1}[op]
+                self._signal(str(request["attempt"]), number)
+            elif op == "hold":
+                self._leases[str(request["lease"])] = self._received.popleft()
+            elif op == "release":
+                os.close(self._leases.pop(str(request["lease"])))
             else:
                 raise ValueError(f"unknown op {op!r}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             self._tell("refused", request=line.decode("utf-8", "replace"), message=f"{type(error).__name__}: {error}")
 
-    def _start_or_tell(self, attempt: str, env: dict[str, str]) -> None:
+    def _start_or_tell(self, attempt: str, env: dict[str, str], leases: list[str]) -> None:
         """Start a job; one that cannot start has exited, so that its controller never waits for it."""
         try:
-            self._start(attempt, env)
+            self._start(attempt, env, leases)
         except OSError as error:
             self._tell("exited", attempt=attempt, returncode=1, message=f"not started: {error}")
 
-    def _start(self, attempt: str, env: dict[str, str]) -> None:
+    def _start(self, attempt: str, env: dict[str, str], leases: list[str]) -> None:
+        unknown = [name for name in leases if name not in self._leases]
+        if unknown:
+            raise ValueError(f"no such lease: {', '.join(unknown)}")
         folder = AttemptFolder(Path(attempt))
         if not folder.spec.is_file():
             raise FileNotFoundError(f"no {folder.spec}")
@@ -123,12 +167,12 @@ class Server:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
-            self._become_job(folder, env, server_pid)
+            self._become_job(folder, env, leases, server_pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._pids[attempt] = pid
         self._tell("started", attempt=attempt, pid=pid)
 
-    def _become_job(self, folder: AttemptFolder, env: dict[str, str], server_pid: int) -> None:
+    def _become_job(self, folder: AttemptFolder, env: dict[str, str], leases: list[str], server_pid: int) -> None:
         """Run the job in the forked child; never returns."""
         returncode = 1
         try:
@@ -140,10 +184,13 @@ class Server:
             self._selector.close()
             os.close(self._wakeup)
             os.close(self._wakeup_end)
+            if self._socket is not None:
+                self._socket.close()
+            for name, descriptor in self._leases.items():
+                if name not in leases:
+                    os.close(descriptor)
             enter_attempt(folder, env)
-            from runners.job import run_attempt
-
-            returncode = run_attempt(folder)
+            returncode = self._run_attempt(folder)
         except BaseException:
             import traceback
 
@@ -154,25 +201,35 @@ class Server:
             # Not sys.exit: the server's own stack and exit handlers are no business of its children.
             os._exit(returncode)
 
-    def _signal(self, attempt: str, *, kill: bool) -> None:
+    def _signal(self, attempt: str, number: signal.Signals) -> None:
+        """Signal a job: KILL goes to its whole group, everything else to its own process."""
         pid = self._pids.get(attempt)
         if pid is None:  # it ended while the request was on its way
             return
         try:
-            if kill:
-                os.killpg(pid, signal.SIGKILL)
+            if number == signal.SIGKILL:
+                os.killpg(pid, number)
             else:
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, number)
         except ProcessLookupError:
             # Between fork and setsid there is no group of that number yet.
-            os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
+            os.kill(pid, number)
 
     def _reap(self) -> None:
         for attempt, pid in list(self._pids.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._pids[attempt]
-                self._tell("exited", attempt=attempt, returncode=os.waitstatus_to_exitcode(status))
+                # What it left behind may still use its device.
+                _kill_group(pid)
+                returncode = os.waitstatus_to_exitcode(status)
+                self._dying[attempt] = pid, returncode, time.monotonic() + _GROUP_S
+
+    def _tell_the_dead(self) -> None:
+        for attempt, (group, returncode, deadline) in list(self._dying.items()):
+            if not _kill_group(group) or time.monotonic() >= deadline:
+                del self._dying[attempt]
+                self._tell("exited", attempt=attempt, returncode=returncode)
 
     def _close_input(self) -> None:
         if not self._is_input_open:
@@ -181,12 +238,12 @@ class Server:
         self._selector.unregister(0)
         self._kill_at = time.monotonic() + self._grace_s
         for attempt in list(self._pids):
-            self._signal(attempt, kill=False)
+            self._signal(attempt, signal.SIGTERM)
 
     def _kill_after_grace(self) -> None:
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             for attempt in list(self._pids):
-                self._signal(attempt, kill=True)
+                self._signal(attempt, signal.SIGKILL)
             self._kill_at = time.monotonic() + self._grace_s
 
     def _tell(self, event: str, **values: Any) -> None:
@@ -210,6 +267,25 @@ class Server:
             self._selector.unregister(1)
 
 
+def _kill_group(group: int) -> bool:
+    """Send KILL to all that is left of a process group; return whether anything was."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _load(entry: str) -> RunAttempt:
+    """Import the module that executes attempts, and everything that its jobs should not have to import."""
+    if entry == JOB:
+        from runners.preload import preload
+
+        preload()
+    run_attempt: RunAttempt = importlib.import_module(entry).run_attempt
+    return run_attempt
+
+
 def _drain(descriptor: int) -> None:
     try:
         while os.read(descriptor, _CHUNK_BYTES):
@@ -219,23 +295,22 @@ def _drain(descriptor: int) -> None:
 
 
 def main() -> None:
-    """Preload, then serve."""
+    """Import what jobs need, then serve."""
     parser = argparse.ArgumentParser(prog="python -m runners.server", description=__doc__)
     parser.add_argument("--grace-s", type=float, default=GRACE_S, help="seconds from TERM to KILL at the end of stdin")
+    parser.add_argument("--entry", default=JOB, help="the module whose run_attempt(folder) executes an attempt")
     arguments = parser.parse_args()
-
-    from runners.preload import preload
 
     # What libraries print while they are imported must not land among the events.
     events = os.dup(1)
     os.dup2(2, 1)
-    preload()
+    run_attempt = _load(arguments.entry)
     # What was imported lives for ever: keep the collector from touching, and so copying, pages shared with the jobs.
     gc.collect()
     gc.freeze()
     os.dup2(events, 1)
     os.close(events)
-    Server(arguments.grace_s).serve()
+    Server(run_attempt, arguments.grace_s).serve()
     # Nothing is left to clean up, and taking the imported libraries apart would keep devices leased for seconds.
     os._exit(0)
 
