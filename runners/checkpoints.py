@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from runners.contract.checkpoint_files import DIGEST_SUFFIX
+from runners.contract.failpoints import failpoint
 from runners.failures import DiskError
 
 
@@ -40,7 +39,9 @@ def replacing_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        failpoint("checkpoint.rename.before")
         temporary.replace(path)
+        failpoint("checkpoint.rename.after")
         _sync_folder(path.parent)
     except OSError as error:
         raise DiskError(f"checkpoint {path.name} not written: {error.strerror}") from error
@@ -54,6 +55,8 @@ def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
     Raises:
         pickle.UnpicklingError: the file holds anything that could execute code.
     """
+    import torch
+
     content = torch.load(path, map_location=device, weights_only=True)
     if not isinstance(content, dict):
         raise ValueError(f"{path}: wanted a checkpoint, found {type(content).__name__}")
@@ -91,6 +94,9 @@ class _DigestingFile:
 
 
 def _save(content: Mapping[str, Any], file: IO[bytes]) -> str:
+    # Not at the top: what only places files must not wait for PyTorch.
+    import torch
+
     target = _DigestingFile(file)
     try:
         torch.save(dict(content), target)  # type: ignore[arg-type]

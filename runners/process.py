@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from runners.contract.failpoints import enter_attempt_process
 from runners.contract.folder import AttemptFolder
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -22,6 +23,7 @@ def enter_attempt(folder: AttemptFolder, env: Mapping[str, str]) -> None:
     os.umask(0o077)
     _redirect_output(folder)
     os.environ.update(env)
+    enter_attempt_process(folder.number)
     os.chdir(folder.job.path)
     faulthandler.enable(file=sys.stderr)
     faulthandler.register(signal.SIGUSR1, file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from runners.contract.errors import UserError
+from runners.contract.failpoints import failpoint
 from runners.contract.jsonfile import read_lines
 
 
@@ -51,10 +52,12 @@ class Journal:
     def append(self, event: str, **fields: Any) -> dict[str, Any]:
         """Append an event and return it once it is on the disk."""
         record = {"at": self._clock(), "event": event, **fields}
+        failpoint("journal.append.before")
         os.write(
             self._descriptor, (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8")
         )
         os.fsync(self._descriptor)
+        failpoint("journal.append.after")
         return record
 
     def close(self) -> None:

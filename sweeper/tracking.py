@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.jsonfile import read_json, write_json
 from runners.contract.records import AttemptResult, read_metrics
@@ -208,7 +209,9 @@ class Tracker:
             offset = behind
         if offset == shipped.offset:
             return
+        failpoint("outbox.send.before")
         self._open().log_points(self._runs[attempt.job.job_id], points)
+        failpoint("outbox.send.after")
         self._shipped[key] = Shipped(offset, steps)
         write_json(self._sweep.shipped, {key: asdict(entry) for key, entry in self._shipped.items()})
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runners.contract.failpoints import failpoint
+
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file so that a reader, or a crash, sees the old file or the new one and nothing between."""
@@ -20,7 +22,9 @@ def write_text(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        failpoint("json.rename.before")
         temporary.replace(path)
+        failpoint("json.rename.after")
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -43,7 +47,9 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
+        failpoint("line.append.before")
         os.write(descriptor, line.encode("utf-8"))
+        failpoint("line.append.after")
     finally:
         os.close(descriptor)
 
