@@ -1,4 +1,4 @@
-"""What tells one training from another: two jobs of one identity give the same numbers, so that one of them is enough."""
+"""What tells one training from another: of two jobs of one identity, which give the same numbers, one is enough."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ def training_part(config: Mapping[str, Any], fingerprint: str, plugin_digest: st
     }
     kept["dataset"] = _dataset_part(config["dataset"], config.get("fold"), fingerprint)
     kept["load_from"] = _content_of(config.get("load_from"))
-    # A file of one's own may hold a backbone only, and the job looks which; a checkpoint of the zoo is a whole detector.
+    # A file of one's own may hold a backbone only, and the job looks which; the zoo's checkpoints are whole detectors.
     kept["own_weights"] = config["weights"]["name"] == "file"
     kept = {key: _with_contents(value) for key, value in kept.items()}
     return {"training_version": TRAINING_VERSION, "plugins": plugin_digest, "config": kept}
