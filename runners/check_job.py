@@ -61,7 +61,7 @@ def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
 def _tried_config(config: Mapping[str, Any], ann_file: Path) -> dict[str, Any]:
     """Return the config without pretrained weights and with other annotations as its training split."""
     dataset = {**config["dataset"], "train": {**config["dataset"]["train"], "ann_file": str(ann_file.resolve())}}
-    return {**config, "dataset": dataset, "model": _without_pretrained(config["model"]), "load_from": None}
+    return {**config, "dataset": dataset, "model": without_pretrained(config["model"]), "load_from": None}
 
 
 def _images_with_objects(config: Mapping[str, Any], number: int) -> dict[str, Any]:
@@ -74,12 +74,13 @@ def _images_with_objects(config: Mapping[str, Any], number: int) -> dict[str, An
     }
 
 
-def _without_pretrained(value: Any) -> Any:
+def without_pretrained(value: Any) -> Any:
+    """Return a model's config without the checkpoints that its parts would be loaded from."""
     if isinstance(value, Mapping):
         is_pretrained = isinstance(value.get("init_cfg"), Mapping) and value["init_cfg"].get("type") == "Pretrained"
-        return {key: _without_pretrained(v) for key, v in value.items() if not (is_pretrained and key == "init_cfg")}
+        return {key: without_pretrained(v) for key, v in value.items() if not (is_pretrained and key == "init_cfg")}
     if isinstance(value, list | tuple):
-        return type(value)(_without_pretrained(entry) for entry in value)
+        return type(value)(without_pretrained(entry) for entry in value)
     return value
 
 

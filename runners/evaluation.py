@@ -1,7 +1,9 @@
 """One pass over a split with the model as it is: detections, average precision, validation loss."""
 
 import json
+import math
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from mmengine.runner import Runner
 
 from runners.contract.metrics import Split, metric
 from runners.contract.records import AttemptSpec
+from runners.costs import recent_durations
 from runners.dataset import use_strict_datasets
 from runners.failures import DivergedError
 from runners.mm_config import annotation_file, eval_dataloader
@@ -50,6 +53,9 @@ class SplitEvaluator:
         truth: content of the split's annotation file.
         ann_file: a file that holds `truth`.
         on_batch: called before each batch with its number (from 1) and the number of batches; may raise to stop.
+
+    Attributes:
+        image_s: the newest images' seconds.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class SplitEvaluator:
         self._truth = truth
         self._on_batch = on_batch
         self._seed = derived_seed(config["seed"], "evaluate", split)
+        self.image_s = recent_durations()
         loader = eval_dataloader(config, spec, split)
         loader["dataset"]["ann_file"] = str(ann_file.resolve())
         use_strict_datasets(loader)
@@ -89,7 +96,7 @@ class SplitEvaluator:
             with_loss: also compute the losses; labelled splits only.
 
         Raises:
-            DivergedError: a loss is not finite.
+            DivergedError: a loss or another metric is not finite.
         """
         was_training = model.training
         model.eval()
@@ -99,11 +106,11 @@ class SplitEvaluator:
         finally:
             model.train(was_training)
         metrics = {metric(self._split, name): value for name, value in losses.items()}
-        for name, value in metrics.items():
-            if not torch.isfinite(torch.tensor(value)):
-                raise DivergedError(f"{name} is {value}")
         if self.is_labelled:
             metrics |= score(self._split, self._truth, detections, self._image_ids)
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise DivergedError(f"{name} is {'NaN' if math.isnan(value) else 'infinite'}")
         return Evaluation(metrics, detections)
 
     def _run(self, model: BaseDetector, *, with_loss: bool) -> tuple[list[dict[str, Any]], dict[str, float]]:
@@ -111,6 +118,7 @@ class SplitEvaluator:
         sums: dict[str, Any] = {}
         n_images = 0
         n_batches = len(self._loader)
+        since = time.monotonic()
         for number, batch in enumerate(self._loader, start=1):
             self._on_batch(number, n_batches)
             # For each batch anew: making the loader's iterator has drawn numbers, more or fewer by its workers.
@@ -126,6 +134,10 @@ class SplitEvaluator:
             n_images += len(samples)
             for sample in predictions:
                 detections += _coco_results(sample, self._loader.dataset.cat_ids)
+            # Reading the detections has waited for the device.
+            now = time.monotonic()
+            self.image_s.append((now - since) / len(samples))
+            since = now
         return detections, {name: float(value) / n_images for name, value in sums.items()}
 
 

@@ -61,6 +61,10 @@ def _execute(
         from runners.check_job import check_job
 
         return check_job(folder, config, spec)
+    if spec.mode == "probe":
+        from runners.probe_job import probe_job
+
+        return probe_job(folder, config, spec, stop)
     return train_job(folder, config, spec, stop, started)
 
 

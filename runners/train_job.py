@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -17,6 +18,7 @@ from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
+from runners.costs import PeakMemory
 from runners.evaluation import SplitEvaluator, split_evaluator, train_subset_evaluator
 from runners.hooks.epoch_end import EpochEndHook
 from runners.hooks.metrics import MetricsHook
@@ -39,6 +41,7 @@ class _Training:
     stop: StopRequest
     log: AttemptLog
     keeper: CheckpointKeeper
+    peaks: PeakMemory
     metrics: MetricsHook
     epochs: EpochEndHook
     runner: JobRunner
@@ -100,6 +103,7 @@ def train_job(
 
 
 def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest) -> _Training:
+    peaks = PeakMemory(spec.device)
     loader: DataLoader[Any] = build_train_loader(config, spec)
     log = AttemptLog(folder, config["n_epochs"], config["n_epochs"] * len(loader))
     notes: list[str] = []
@@ -111,14 +115,14 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
     if val is None:
         notes.append("no labelled val split: the last epoch was taken as the best")
     keeper = CheckpointKeeper(folder.job.checkpoints, spec, list(config["dataset"]["classes"]))
-    metrics = MetricsHook(log, spec.requested_at)
+    metrics = MetricsHook(log, spec.requested_at, peaks)
     epochs = EpochEndHook(
         folder, log, keeper, metrics, val, config["best_by"], with_loss=config["evaluation"]["val_loss"]
     )
     hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs]
     runner, mm_cfg = build_runner(config, spec, loader, hooks)
     write_mm_file(mm_cfg, folder.job.mmdet_config)
-    training = _Training(folder, config, spec, stop, log, keeper, metrics, epochs, runner, val, notes)
+    training = _Training(folder, config, spec, stop, log, keeper, peaks, metrics, epochs, runner, val, notes)
     if spec.resume is not None:
         _go_on(training, spec.resume, loader)
     return training
@@ -208,11 +212,12 @@ def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
         names.PARAMETERS_M: count_parameters(model) / 1e6,
         names.MULTIPLY_ADDS_G: _multiply_adds(training, subset) / 1e9,
         names.IMAGES_PER_S: metrics.n_images / metrics.train_s,
+        names.ITERATION_S: median(metrics.iteration_s or [metrics.train_s]),
+        names.VALIDATION_IMAGE_S: median((training.val or subset).image_s),
+        **training.peaks.values(),
     }
     if metrics.first_iteration_s is not None and training.spec.requested_at:
         values[names.FIRST_ITERATION_S] = metrics.first_iteration_s
-    if training.spec.device == "cuda":
-        values[names.PEAK_MEMORY_GB] = metrics.peak_memory_bytes / 1e9
     return values
 
 

@@ -20,13 +20,22 @@ VAL_LOSS = "val/loss"
 LEARNING_RATE = "train/lr"
 BEST_EPOCH = "best/epoch"
 
-# Costs of a job, each lower-is-better except images_per_s.
+# Costs of a job, each lower-is-better except images_per_s. A completed training gives all that its device has; a probe
+# gives memory, pace and size, and the peaks of a training are over all attempts that it consists of.
 PARAMETERS_M = "cost/parameters_m"  # millions of trainable and frozen parameters
 MULTIPLY_ADDS_G = "cost/multiply_adds_g"  # billions of multiply-adds of one forward pass at the test size
-PEAK_MEMORY_GB = "cost/peak_memory_gb"  # peak of PyTorch's allocator in 1e9 bytes; absent on CPU
-PEAK_HOST_GB = "cost/peak_host_gb"  # peak resident memory of the job's process in 1e9 bytes
-ITERATION_S = "cost/iteration_s"  # median seconds of one forward and backward pass over `batch_per_step` images
-VALIDATION_IMAGE_S = "cost/validation_image_s"  # median seconds per validated image
+# Peaks are in 1e9 bytes. Memory that tensors needed (PyTorch's allocator) is what detectors are compared by; what the
+# process took of its GPU (reserved by the allocator, and the CUDA context) is what has to be free for it. A probe,
+# asked for the latter alone, gives it under both names. Neither is there on a CPU.
+PEAK_MEMORY_GB = "cost/peak_memory_gb"
+PEAK_DEVICE_GB = "cost/peak_device_gb"
+PEAK_HOST_GB = "cost/peak_host_gb"  # resident memory of the job's process, without its data loader workers
+ITERATION_S = (
+    "cost/iteration_s"  # median seconds from one forward and backward pass over `batch_per_step` images to the next
+)
+VALIDATION_IMAGE_S = (
+    "cost/validation_image_s"  # median seconds per validated image, its loss included where it is asked for
+)
 IMAGES_PER_S = "cost/images_per_s"  # training images per second, validation not counted
 WALL_S = "cost/wall_s"  # seconds from the start of the attempt to its result
 FIRST_ITERATION_S = "cost/first_iteration_s"  # seconds from dispatch to the end of the first training iteration

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from runners.attempt_log import AttemptLog
 from runners.contract.metrics import LEARNING_RATE, iteration_metric, metric
+from runners.costs import PeakMemory, recent_durations
 from runners.failures import DivergedError
 
 INTERVAL = 10
@@ -23,10 +24,12 @@ class MetricsHook(Hook):  # type: ignore[misc]
     Args:
         log: where records go.
         requested_at: wall-clock time when the attempt was dispatched, seconds since the epoch.
+        peaks: goes on from an earlier attempt together with the counts.
 
     Attributes:
         first_iteration_s: seconds from dispatch to the end of the first iteration of this attempt, once known.
         train_s: seconds spent training, validation not counted.
+        iteration_s: the newest iterations' seconds, without the first of each attempt, which waits for much else.
         n_images: training images seen.
         epoch_means: the newest epoch's means under their full names.
     """
@@ -34,8 +37,9 @@ class MetricsHook(Hook):  # type: ignore[misc]
     # Before the schedule sets the next iteration's learning rate: what is logged is what was used.
     priority = "ABOVE_NORMAL"
 
-    def __init__(self, log: AttemptLog, requested_at: float) -> None:
+    def __init__(self, log: AttemptLog, requested_at: float, peaks: PeakMemory) -> None:
         self._log = log
+        self._peaks = peaks
         self._requested_at = requested_at
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._newest_loss = math.nan
@@ -43,9 +47,9 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._lr_sum = 0.0
         self._n_iterations = 0
         self._counted_until = 0.0
-        self._peak_memory_bytes = 0
         self.first_iteration_s: float | None = None
         self.train_s = 0.0
+        self.iteration_s = recent_durations()
         self.n_images = 0
         self.epoch_means: dict[str, float] = {}
 
@@ -64,10 +68,12 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._lr_sum += rate
         self._n_iterations += 1
         self.n_images += len(data_batch["inputs"])
-        self._count_time()
+        duration = self._count_time()
         if self.first_iteration_s is None:
             self._read_pending()
             self.first_iteration_s = time.time() - self._requested_at
+        else:
+            self.iteration_s.append(duration)
         is_tenth = number % INTERVAL == 0
         if not (is_tenth or self._log.is_due()):
             return
@@ -88,12 +94,6 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._log.advance("train", self.epoch_means, epoch=runner.epoch + 1, iteration=runner.iter)
         self._sums, self._lr_sum, self._n_iterations = {}, 0.0, 0
 
-    @property
-    def peak_memory_bytes(self) -> int:
-        """Peak of PyTorch's allocator on the GPU over all attempts that this training consists of; 0 on the CPU."""
-        used = torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]
-        return max(self._peak_memory_bytes, used)
-
     def state(self) -> dict[str, Any]:
         """Return what another attempt needs to go on counting.
 
@@ -108,7 +108,8 @@ class MetricsHook(Hook):  # type: ignore[misc]
             "epoch_means": dict(self.epoch_means),
             "train_s": self.train_s,
             "n_images": self.n_images,
-            "peak_memory_bytes": self.peak_memory_bytes,
+            "iteration_s": list(self.iteration_s),
+            "peaks": self._peaks.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -116,12 +117,16 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._sums, self._lr_sum = dict(state["sums"]), state["lr_sum"]
         self._n_iterations, self.epoch_means = state["n_iterations"], dict(state["epoch_means"])
         self.train_s, self.n_images = state["train_s"], state["n_images"]
-        self._peak_memory_bytes = state["peak_memory_bytes"]
+        # Neither is in states that were saved before detsweep measured them.
+        self.iteration_s = recent_durations(state.get("iteration_s", ()))
+        self._peaks.restore(state.get("peaks", {}))
 
-    def _count_time(self) -> None:
+    def _count_time(self) -> float:
         now = time.monotonic()
-        self.train_s += now - self._counted_until
+        duration = now - self._counted_until
+        self.train_s += duration
         self._counted_until = now
+        return duration
 
     def _read_pending(self) -> float:
         """Move what is pending from the device in one go, check it, add it up, and return the newest loss.

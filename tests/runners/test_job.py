@@ -60,6 +60,7 @@ def test_completed_job_has_everything_that_a_job_records(server: WarmServer, mak
     assert result.metrics["best/epoch"] == result.best_epoch
     assert result.metrics["best/val/bbox_mAP_50"] == by_epoch[result.best_epoch]
     assert {"train/bbox_mAP_50", "test/bbox_mAP", "cost/parameters_m", "cost/images_per_s"} <= set(result.metrics)
+    assert {"cost/iteration_s", "cost/validation_image_s", "cost/peak_host_gb"} <= set(result.metrics)
     assert "cost/peak_memory_gb" not in result.metrics
     assert result.metrics["cost/first_iteration_s"] < result.metrics["cost/wall_s"]
 

@@ -42,8 +42,8 @@ def epochs_of(attempt: AttemptFolder) -> set[int]:
 
 
 def outcome_of(result: AttemptResult) -> dict[str, object]:
-    """Return everything in a result that must not depend on stops: all but the costs in time."""
-    metrics = {name: value for name, value in result.metrics.items() if not name.endswith(("_s", "per_s"))}
+    """Return everything in a result that must not depend on stops: all but the costs in time and of the process."""
+    metrics = {name: value for name, value in result.metrics.items() if not name.endswith(("_s", "per_s", "host_gb"))}
     return {"metrics": metrics, "best_epoch": result.best_epoch, "notes": result.notes}
 
 
