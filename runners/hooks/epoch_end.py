@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -13,6 +14,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import metric
 from runners.evaluation import Evaluation, SplitEvaluator
+from runners.failures import DivergedError
 from runners.hooks.metrics import MetricsHook
 from runners.predictions import write_predictions
 
@@ -80,8 +82,13 @@ class EpochEndHook(Hook):  # type: ignore[misc]
             runner.train_loop._epoch += 1
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Validate, choose, save."""
+        """Validate, choose, save.
+
+        Raises:
+            DivergedError: weights, losses or other metrics are not finite; nothing of the epoch is saved.
+        """
         epoch = runner.epoch + 1  # mmengine counts it after this hook
+        _check_weights(runner)
         if self._val is not None:
             self.newest = self._val.evaluate(runner.model, with_loss=self._with_loss)
             self._log.advance("val", self.newest.metrics)
@@ -116,6 +123,17 @@ class EpochEndHook(Hook):  # type: ignore[misc]
             return False
         self._best_value = value
         return True
+
+
+def _check_weights(runner: Runner) -> None:
+    """Refuse weights that the last steps may have spoilt after the last finite loss.
+
+    Raises:
+        DivergedError: a weight is not finite.
+    """
+    weights = [parameter.detach() for parameter in runner.model.parameters()]
+    if not torch.stack(torch._foreach_norm(weights)).isfinite().all():
+        raise DivergedError(f"weights are not finite after iteration {runner.iter}")
 
 
 def _summary(metrics: dict[str, float]) -> str:
