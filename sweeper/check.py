@@ -1,7 +1,8 @@
 """``detsweep check``: one training and one validation step of every distinct model, a line per combination."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -10,13 +11,14 @@ from runners.contract.folder import SweepFolder
 from runners.contract.metrics import PARAMETERS_M, TRAIN_LOSS, VAL_LOSS
 from runners.contract.records import AttemptResult, MetricRecord
 from runners.contract.states import JobState
+from sweeper.attempt_start import AttemptSettings
 from sweeper.controller import Controller
-from sweeper.executors.base import Executor
 from sweeper.journal import Journal
+from sweeper.machine import Machine
 from sweeper.plan import Plan, PlannedJob
 from sweeper.progress import Display
-from sweeper.slots import Slot
 from sweeper.tracking import Tracker, TrackingSettings
+from sweeper.wording import one_line
 
 # What makes two jobs the same to a check: everything else changes how long they train, not whether they can.
 PARTS = ("model", "pipeline", "optim_wrapper", "precision", "dataset")
@@ -39,14 +41,14 @@ class CheckLines(Display):
         self._folder = folder
         self._console = console
 
-    def start(self, job_id: str, slot: str) -> None:
-        """See `Display.start`."""
-
     def record(self, job_id: str, record: MetricRecord) -> None:
         """See `Display.record`."""
 
-    def end(self, job_id: str, state: JobState, reason: str | None) -> None:
-        """See `Display.end`."""
+    def event(self, event: Mapping[str, Any]) -> None:
+        """See `Display.event`."""
+        if event["event"] != "ended":
+            return
+        job_id, state, reason = event["job"], JobState(event["state"]), event["reason"]
         attempt = self._folder.job(job_id).newest_attempt()
         result = AttemptResult.read(attempt) if attempt else None
         word = "ok    " if state is JobState.COMPLETED else "FAILED"
@@ -56,7 +58,7 @@ class CheckLines(Display):
 
     def say(self, line: str) -> None:
         """See `Display.say`."""
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(one_line(line)), soft_wrap=True)
 
 
 def _measured(result: AttemptResult | None) -> str:
@@ -71,16 +73,15 @@ def _measured(result: AttemptResult | None) -> str:
     return ", ".join(form.format(values[name]) for name, form in named if name in values)
 
 
-def check_models(
-    plan: Plan, folder: SweepFolder, journal: Journal, slots: Sequence[Slot], executor: Executor, console: Console
-) -> int:
+def check_models(plan: Plan, folder: SweepFolder, journal: Journal, machine: Machine, console: Console) -> int:
     """Let every distinct model of a written plan take its steps; print a line per job; return 0, or 1 if one failed."""
     models = distinct_models(plan)
     console.print(Text(f"{plan.count} composed; {len(models)} distinct models take a training and a validation step"))
     display = CheckLines(models, folder, console)
     tracker = Tracker(TrackingSettings(None, "", None), folder, display.say)
     first = {jobs[0].job_id: jobs[0] for jobs in models}
-    exit_code = Controller(first, folder, slots, executor, journal, tracker, display, mode="check").run()
+    settings = AttemptSettings("check", n_devices=1)
+    exit_code = Controller(first, folder, machine, journal, tracker, display, settings).run()
     if exit_code:
         display.say(f"logs: {folder.path}")
     return exit_code

@@ -2,60 +2,35 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from runners.contract.metrics import TRAIN_LOSS, iteration_metric
+from runners.contract.folder import AttemptFolder
 from runners.contract.records import MetricRecord
 from runners.contract.states import JobState
+from sweeper.finish_time import time_left_s
+from sweeper.sweep_table import SweepTable, summary_lines
+from sweeper.sweep_view import VAL_AP50, JobView, SweepView
+from sweeper.wording import duration, one_line
 
-VAL_AP50 = "val/bbox_mAP_50"
-N_ROWS = 30
-
-
-@dataclass
-class JobView:
-    """What is known about a job at this moment.
-
-    Attributes:
-        title: the job's name.
-        state: where it stands.
-        slot: label of the slot it holds, empty if none.
-        phase: what the process does (``training``, ``validating``, ...).
-        done: share of the planned iterations, 0-1.
-        epoch: ``3/12``.
-        loss: the newest training loss.
-        ap50: the newest val AP50, 0-1.
-        started_s: monotonic seconds when it was started.
-    """
-
-    title: str
-    state: JobState = JobState.PLANNED
-    slot: str = ""
-    phase: str = ""
-    done: float = 0.0
-    epoch: str = ""
-    loss: float | None = None
-    ap50: float | None = None
-    started_s: float = 0.0
+# A table of many jobs takes longer to draw; its reader does not look more often.
+FAST_HZ, SLOW_HZ, N_MANY = 2.0, 0.5, 500
+# How often plain lines sum the sweep up, at most.
+SUMMARY_S = 300.0
+N_LOG_LINES = 10
 
 
 class Display(Protocol):
     """What the controller tells while it works."""
 
-    def start(self, job_id: str, slot: str) -> None:
-        """Tell that an attempt was started."""
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Take in an event that was appended to the journal."""
 
     def record(self, job_id: str, record: MetricRecord) -> None:
         """Take in what a job reports."""
-
-    def end(self, job_id: str, state: JobState, reason: str | None) -> None:
-        """Tell that an attempt has ended."""
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -66,25 +41,20 @@ class Progress(Display):
 
     Args:
         console: where to; a live table if it is a terminal.
-        titles: job id to title, in the order of the plan.
-        clock: monotonic seconds.
-        left: the state in which an earlier controller left each job.
+        view: what is known of the sweep so far; kept up to date from here on.
+        clock: wall-clock seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        titles: Mapping[str, str],
-        clock: Callable[[], float] = time.monotonic,
-        left: Mapping[str, JobState] | None = None,
-    ) -> None:
+    def __init__(self, console: Console, view: SweepView, clock: Callable[[], float] = time.time) -> None:
         self._console = console
         self._clock = clock
-        states = left or {}
-        self.views = {job_id: JobView(title, states.get(job_id, JobState.PLANNED)) for job_id, title in titles.items()}
-        self._live = (
-            Live(console=console, get_renderable=self.table, refresh_per_second=2) if console.is_terminal else None
-        )
+        self.view = view
+        view.is_live = True
+        self._summed_up_at = clock()
+        self._live: Live | None = None
+        if console.is_terminal:
+            hertz = FAST_HZ if len(view.jobs) <= N_MANY else SLOW_HZ
+            self._live = Live(console=console, get_renderable=self.table, refresh_per_second=hertz)
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -95,76 +65,79 @@ class Progress(Display):
         if self._live:
             self._live.stop()
 
-    def start(self, job_id: str, slot: str) -> None:
-        """Tell that an attempt was started."""
-        view = self.views[job_id]
-        view.state, view.slot, view.phase, view.started_s = JobState.RUNNING, slot, "starting", self._clock()
-        if not self._live:
-            self.say(f"{job_id} {view.title}: started on {slot}")
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Take in an event that was appended to the journal."""
+        self.view.event(event)
+        job = self.view.jobs.get(event.get("job", ""))
+        line = event_line(event, job, self._live is not None)
+        if line:
+            self.say(line)
+        if self._live is None and event["event"] == "ended" and self._clock() - self._summed_up_at >= SUMMARY_S:
+            self._summed_up_at = self._clock()
+            self.say("; ".join(summary_lines(self.view, self._clock())))
 
     def record(self, job_id: str, record: MetricRecord) -> None:
         """Take in what a job reports."""
-        view, told = self.views[job_id], record.progress
-        view.loss = record.values.get(iteration_metric("loss"), record.values.get(TRAIN_LOSS, view.loss))
-        view.ap50 = record.values.get(VAL_AP50, view.ap50)
-        if told:
-            view.phase = told["phase"]
-            view.epoch = f"{told['epoch']}/{told['n_epochs']}"
-            if told["n_iterations"]:
-                view.done = told["iteration"] / told["n_iterations"]
-        if not self._live and VAL_AP50 in record.values:
-            loss = "" if view.loss is None else f" loss {view.loss:.3f}"
-            ap50 = f" val mAP50 {100 * record.values[VAL_AP50]:.1f}"
-            self.say(f"{job_id} {view.title}: epoch {record.step}{loss}{ap50}{self._left(view)}")
-
-    def end(self, job_id: str, state: JobState, reason: str | None) -> None:
-        """Tell that an attempt has ended."""
-        view = self.views[job_id]
-        view.state, view.slot, view.phase = state, "", ""
-        told = f": {reason}" if reason else ""
-        self.say(f"{job_id} {view.title}: {state.value}{told} after {_duration(self._clock() - view.started_s)}")
+        self.view.record(job_id, record)
+        if self._live is None and VAL_AP50 in record.values:
+            job = self.view.jobs[job_id]
+            loss = "" if job.loss is None else f" loss {job.loss:.3f}"
+            left_s = time_left_s(job, self._clock())
+            left = "" if left_s is None else f", {duration(left_s)} left"
+            self.say(f"{_name(job)}: epoch {record.step}{loss} val mAP50 {100 * record.values[VAL_AP50]:.1f}{left}")
 
     def say(self, line: str) -> None:
-        """Print one line, above the table if there is one. The line is shown as it is: nothing in it is markup."""
-        self._console.print(Text(line), soft_wrap=True, highlight=False)
+        """Print one line, above the table if there is one. Nothing in it is markup, and nothing moves the cursor."""
+        self._console.print(Text(one_line(line)), soft_wrap=True, highlight=False)
 
-    def table(self) -> Table:
-        """Return the live table: running jobs first, then what is finished or waits, at most 30 rows."""
-        states = [view.state for view in self.views.values()]
-        n_done = sum(state.is_terminal for state in states)
-        table = Table(
-            title=f"{n_done} of {len(states)} jobs done, {states.count(JobState.RUNNING)} running", title_justify="left"
-        )
-        for column in ("job", "title", "slot", "phase", "epoch"):
-            table.add_column(column, no_wrap=True)
-        for column in ("loss", "val mAP50", "left"):
-            table.add_column(column, justify="right", no_wrap=True)
-        order = {JobState.RUNNING: 0, JobState.FAILED: 1, JobState.PLANNED: 3}
-        rows = sorted(self.views.items(), key=lambda item: order.get(item[1].state, 2))
-        for job_id, view in rows[:N_ROWS]:
-            running = view.state is JobState.RUNNING
-            table.add_row(
-                job_id,
-                Text(view.title),
-                view.slot,
-                view.phase if running else view.state.value,
-                view.epoch,
-                "" if view.loss is None else f"{view.loss:.3f}",
-                "" if view.ap50 is None else f"{100 * view.ap50:.1f}",
-                self._left(view).removeprefix(", ").removesuffix(" left") if running else "",
-            )
-        if len(rows) > N_ROWS:
-            table.add_row("...", f"and {len(rows) - N_ROWS} more")
-        return table
-
-    def _left(self, view: JobView) -> str:
-        if view.done <= 0.02:
-            return ""
-        elapsed = self._clock() - view.started_s
-        return f", {_duration(elapsed * (1 - view.done) / view.done)} left"
+    def table(self) -> SweepTable:
+        """Return the table as it is now, cut to the terminal's height."""
+        return SweepTable(self.view, self._clock(), height=self._console.height)
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+def event_line(event: Mapping[str, Any], job: JobView | None, has_table: bool) -> str:
+    """Return what is said of an event at once; empty where the table shows it, or nobody waits for it.
+
+    Args:
+        event: of the journal.
+        job: what is known of the job it is about, the event included.
+        has_table: whether a live table is shown.
+    """
+    name = event["event"]
+    if job is not None:
+        if name == "started" and not has_table:
+            return f"{_name(job)}: started on {job.slot}{f' ({job.remark})' if job.remark else ''}"
+        if name == "ended":
+            told = f": {job.reason}" if job.reason else ""
+            took = "" if job.started_at is None or job.ended_at is None else duration(job.ended_at - job.started_at)
+            return f"{_name(job)}: {job.state.value}{told} after {took}"
+        if name == "reused" and not has_table:
+            return f"{_name(job)}: REUSED, trained by {event.get('run_id') or 'an earlier sweep'}"
+        if name in ("cancelled", "retried", "postponed"):
+            told = f": {event['reason']}" if event.get("reason") else ""
+            return f"{_name(job)}: {'to be tried again' if name == 'retried' else job.state.value}{told}"
+        return ""
+    if name == "device_closed":
+        return f"{event['device']} closed{': ' + str(event['reason']) if event.get('reason') else ''}"
+    if name == "device_opened" and not has_table:
+        return f"{event['device']} ({event.get('name', '')}) takes jobs"
+    if name == "paused":
+        return "the sweep is on hold; running jobs save"
+    if name == "continued":
+        return "the sweep goes on"
+    return ""
+
+
+def failure_lines(attempt: AttemptFolder, job: JobView) -> list[str]:
+    """Return the path of a failed attempt's log and its last lines; none if the job has not failed."""
+    if job.state is not JobState.FAILED:
+        return []
+    try:
+        lines = attempt.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return [f"  log: {attempt.log}", *(f"  | {line}" for line in lines[-N_LOG_LINES:])]
+
+
+def _name(job: JobView) -> str:
+    return f"{job.job_id} {job.title}" if job.title else job.job_id

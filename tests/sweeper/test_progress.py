@@ -1,63 +1,118 @@
-"""What a person sees: rows of a live table, or lines."""
+"""What a person sees while a sweep runs: lines, or a table above which lines scroll."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import MetricRecord
 from runners.contract.states import JobState
-from sweeper.progress import Progress
+from sweeper.progress import Progress, failure_lines
+from sweeper.sweep_view import JobView, SweepView
 
-TRAINING = {"phase": "training", "epoch": 3, "n_epochs": 12, "iteration": 30, "n_iterations": 120}
+TRAINING = {"phase": "train", "epoch": 3, "n_epochs": 12, "iteration": 30, "n_iterations": 120}
 
 
 class HandClock:
     """Seconds that move by hand."""
 
-    now = 0.0
+    now = 1000.0
 
     def __call__(self) -> float:
         return self.now
 
 
-def seen(progress: Progress) -> str:
-    console = Console(width=160, file=io.StringIO(), force_terminal=False)
-    console.print(progress.table())
-    return console.file.getvalue()  # type: ignore[attr-defined]
+def told(event: str, at: float = 1000.0, **fields: Any) -> dict[str, Any]:
+    return {"at": at, "event": event, **fields}
 
 
-def test_the_table_shows_job_slot_epoch_loss_ap_and_time_left() -> None:
-    clock = HandClock()
+def lines_of(title: str, *happened: dict[str, Any] | tuple[float, MetricRecord]) -> list[str]:
+    """Return the plain lines of a sweep of one job."""
+    out, clock = io.StringIO(), HandClock()
+    progress = Progress(Console(file=out, width=160), SweepView(SweepFolder(Path("nowhere"))), clock)
+    progress.event(told("planned", job="0001", state="PLANNED", title=title, values={}))
+    for event in happened:
+        if isinstance(event, dict):
+            clock.now = event["at"]
+            progress.event(event)
+        else:
+            clock.now = event[0]
+            progress.record("0001", event[1])
+    return out.getvalue().splitlines()
+
+
+STARTED = told("started", job="0001", state="RUNNING", attempt=1, slot="cpu/0", resume=None)
+
+
+def test_elsewhere_it_prints_a_line_an_epoch() -> None:
+    first = MetricRecord(1000.0, 1, 1, {"iter/loss": 2.0}, TRAINING | {"iteration": 0})
+    later = MetricRecord(1060.0, 1, 3, {"iter/loss": 1.25, "val/bbox_mAP_50": 0.412}, TRAINING)
+    ended = told(
+        "ended", 1062.0, job="0001", attempt=1, state="FAILED", reason="loss is NaN at iteration 7", kind="bug"
+    )
+    assert lines_of("first", STARTED, (1000.0, first), (1060.0, later), ended) == [
+        "0001 first: started on cpu/0",
+        "0001 first: epoch 3 loss 1.250 val mAP50 41.2, 3 min left",
+        "0001 first: FAILED: loss is NaN at iteration 7 after 1 min",
+    ]
+
+
+def test_a_second_attempt_is_named_as_such() -> None:
+    again = told("started", 1100.0, job="0001", state="RUNNING", attempt=2, slot="gpu1", resume="checkpoints/a1.pth")
+    assert lines_of("first", again) == ["0001 first: started on gpu1 (attempt 2, resumed)"]
+
+
+def test_markup_and_terminal_escapes_of_a_title_or_reason_do_nothing() -> None:
+    ended = told("ended", job="0001", attempt=1, state="FAILED", reason="a\x1b[2Jb\x1b]0;title\x07c\rd\u202ee")
+    assert lines_of("[bold]odd[/bold]\x1b[31m\nname", STARTED, ended) == [
+        "0001 [bold]odd[/bold] name: started on cpu/0",
+        "0001 [bold]odd[/bold] name: FAILED: abc d e after 0 s",
+    ]
+
+
+def test_what_happens_to_the_whole_sweep_is_told() -> None:
+    assert lines_of(
+        "first",
+        told("device_opened", device="gpu1", name="H100", n_shares=1),
+        told("paused"),
+        told("continued"),
+        told("device_closed", device="gpu1", reason="two CUDA errors"),
+        told("cancelled", job="0001", state="CANCELLED", reason="asked by ann"),
+        told("process", job="0001", attempt=1, pid=4, born_at=1.0),
+    ) == [
+        "gpu1 (H100) takes jobs",
+        "the sweep is on hold; running jobs save",
+        "the sweep goes on",
+        "gpu1 closed: two CUDA errors",
+        "0001 first: CANCELLED: asked by ann",
+    ]
+
+
+def test_plain_lines_sum_the_sweep_up_from_time_to_time() -> None:
+    ended = told("ended", 1400.0, job="0001", attempt=1, state="COMPLETED", reason=None)
+    assert lines_of("first", STARTED, ended)[-1] == "1 of 1 job done, devices busy 100 %"
+
+
+def test_in_a_terminal_the_table_stays_below_the_lines() -> None:
     out = io.StringIO()
-    progress = Progress(Console(file=out, width=160), {"0001": "first", "0002": "second"}, clock)
-    progress.start("0002", "gpu1")
-    clock.now = 60.0
-    progress.record("0002", MetricRecord(0.0, 1, 30, {"iter/loss": 1.25, "val/bbox_mAP_50": 0.412}, TRAINING))
-    rows = [
-        [cell.strip() for cell in line.split("│")[1:-1]] for line in seen(progress).splitlines() if line.startswith("│")
-    ]
-    assert rows == [
-        ["0002", "second", "gpu1", "training", "3/12", "1.250", "41.2", "3 min 00 s"],
-        ["0001", "first", "", "PLANNED", "", "", "", ""],
-    ]
+    console = Console(file=out, width=100, height=20, force_terminal=True, _environ={})
+    progress = Progress(console, SweepView(SweepFolder(Path("nowhere"))), HandClock())
+    with progress:
+        progress.event(told("planned", job="0001", state="PLANNED", title="first", values={}))
+        progress.event(STARTED)
+        progress.say("  log: somewhere")
+    shown = out.getvalue()
+    assert "  log: somewhere" in shown
+    assert "started on" not in shown
+    assert shown.rindex("0001") > shown.rindex("log: somewhere")
 
 
-def test_elsewhere_it_prints_a_line_an_epoch_and_shows_markup_as_it_is() -> None:
-    out = io.StringIO()
-    progress = Progress(Console(file=out, width=160), {"0001": "[bold]odd[/bold]"}, HandClock())
-    progress.start("0001", "cpu/0")
-    progress.record("0001", MetricRecord(0.0, 1, 30, {"iter/loss": 1.25}, TRAINING))
-    progress.record("0001", MetricRecord(0.0, 1, 1, {"val/bbox_mAP_50": 0.5}))
-    progress.end("0001", JobState.FAILED, "loss is NaN at iteration 7")
-    assert out.getvalue().splitlines() == [
-        "0001 [bold]odd[/bold]: started on cpu/0",
-        "0001 [bold]odd[/bold]: epoch 1 loss 1.250 val mAP50 50.0, 0 s left",
-        "0001 [bold]odd[/bold]: FAILED: loss is NaN at iteration 7 after 0 s",
-    ]
-
-
-def test_a_long_queue_is_counted_and_not_listed() -> None:
-    progress = Progress(Console(file=io.StringIO()), {f"{n:04d}": "job" for n in range(40)}, HandClock())
-    shown = seen(progress)
-    assert "and 10 more" in shown
-    assert "0 of 40 jobs done" in shown
+def test_the_end_of_a_failed_attempts_log_is_shown_and_no_other(tmp_path: Path) -> None:
+    attempt = AttemptFolder(tmp_path)
+    attempt.log.write_text("".join(f"line {number}\n" for number in range(30)))
+    failed = failure_lines(attempt, JobView("0001", state=JobState.FAILED))
+    assert failed[0] == f"  log: {tmp_path}/log.txt"
+    assert failed[1:] == [f"  | line {number}" for number in range(20, 30)]
+    assert failure_lines(attempt, JobView("0001", state=JobState.PAUSED)) == []
