@@ -15,8 +15,9 @@ JSON lines on stdout, each with ``at``, seconds since the epoch:
   the job's process group is left by then
 - ``{"event":"refused","request":..,"message":..}``: a request that makes no sense
 
-The end of stdin means that the controller is gone: TERM to the jobs, a grace period, KILL, exit. A lease is a descriptor
-with a lock on it, open here and in the jobs that it was given to: a device is free exactly when its last user is gone.
+The end of stdin means that the controller is gone: TERM to the jobs, a grace period, KILL, exit. A lease is a
+descriptor with a lock on it, open here and in the jobs that it was given to: a device is free exactly when its last
+user is gone.
 """
 
 import argparse
@@ -41,7 +42,7 @@ from runners.process import die_with_parent, enter_attempt
 GRACE_S = 10.0
 _CHUNK_BYTES = 65536
 _N_DESCRIPTORS = 64
-# How long the rest of a group may take to die of KILL before its job is told as gone all the same, and how often we look.
+# How long the rest of a group may take to die of KILL before its job is told as gone all the same; how often we look.
 _GROUP_S = 5.0
 _GROUP_POLL_S = 0.05
 

@@ -9,7 +9,27 @@ from hydra.core.override_parser.types import Override, OverrideType
 from runners.contract.errors import UserError
 
 # Settings of the sweep itself. They say nothing about *what* is trained: no axis, and no part of a job's config.
-SWEEP_SETTINGS = ("gpus", "jobs_per_gpu", "n_workers", "batch_per_step", "output_dir", "job_limit", "name", "tracking")
+SWEEP_SETTINGS = (
+    "gpus",
+    "jobs_per_gpu",
+    "devices_per_job",
+    "busy_gpus",
+    "probe",
+    "n_workers",
+    "batch_per_step",
+    "output_dir",
+    "share",
+    "keep",
+    "check_disk",
+    "reuse",
+    "job_limit",
+    "name",
+    "tracking",
+    "max_losses",
+    "first_step_limit_min",
+    "step_limit_min",
+    "entry",
+)
 
 
 @dataclass(frozen=True)

@@ -2,29 +2,43 @@
 
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Literal
+from typing import Any, Protocol
 
-from runners.contract.checkpoint_files import find_resume_point
-from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
+import psutil
+
+from runners.contract.digest import sha256_of
+from runners.contract.failpoints import failpoint
+from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.jsonfile import write_text
-from runners.contract.records import AttemptResult, AttemptSpec, read_metrics
-from runners.contract.states import AttemptOutcome, JobState
-from sweeper.executors.base import Executor, Exited, Started
+from runners.contract.records import AttemptResult, AttemptSpec, MetricRecord, read_metrics
+from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.adding import take_added_jobs
+from sweeper.attempt_ends import MAX_LOSSES, Aftermath, AttemptEnded, Tries
+from sweeper.attempt_start import AttemptSettings, can_halve, make_spec
+from sweeper.executors.base import Exited, Started
 from sweeper.journal import Journal
+from sweeper.left import LeftSweep
+from sweeper.losses import count_kernel_kills, explain_loss, resident_gb
+from sweeper.machine import Machine
+from sweeper.orders import Orders, handle_and_note
+from sweeper.packing import Need
 from sweeper.plan import PlannedJob
 from sweeper.processes import birth_of
 from sweeper.progress import Display
+from sweeper.requests import Request
 from sweeper.schedule import (
-    AttemptEnded,
+    Close,
+    DeviceExpected,
+    DeviceOpened,
     End,
+    Estimated,
     Event,
     Instruction,
     JobAdded,
     Schedule,
-    SlotOpened,
     Start,
     Stop,
     StopAsked,
@@ -32,11 +46,44 @@ from sweeper.schedule import (
 from sweeper.slots import Slot
 from sweeper.tracked_job import tracked_job
 from sweeper.tracking import Tracker
+from sweeper.watchdog import Watchdog
 
 TICK_S = 0.5
+# From being told to stop to being killed; a checkpoint of gigabytes on a slow disk takes its time.
 GRACE_S = 60.0
+# From the request for its stacks to TERM, and on to KILL, for an attempt that stands still.
+DUMP_S = 1.0
+STALL_GRACE_S = 30.0
+SAMPLE_S = 2.0
 N_LOG_LINES = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class JobEstimates(Protocol):
+    """What jobs are expected to need."""
+
+    def of(self, job: PlannedJob) -> tuple[Need, float]:
+        """Return what a job is expected to occupy, and for how many seconds."""
+
+    def learn(self, job: PlannedJob, spec: AttemptSpec, slot: Slot, result: AttemptResult) -> bool:
+        """Take in what a finished job took; return whether others should be estimated again now."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is put up with.
+
+    Attributes:
+        max_losses: the vanished process of a job that fails it.
+        first_step_s: until the first iteration of an attempt is done.
+        step_s: for each later step.
+        grace_s: from being told to stop to being killed.
+    """
+
+    max_losses: int = MAX_LOSSES
+    first_step_s: float = 20 * 60.0
+    step_s: float = 30 * 60.0
+    grace_s: float = GRACE_S
 
 
 @dataclass
@@ -46,14 +93,30 @@ class RunningAttempt:
     Attributes:
         job: what it executes.
         folder: its folder.
+        spec: how.
         slot: where it runs.
-        offset: bytes of its metrics that the progress display has seen.
+        kernel_kills: `count_kernel_kills` when it was started.
+        pid: its process, once it is known.
+        offset: bytes of its metrics that have been read.
+        told: what it was told to stop for.
+        terminate_at_s: when TERM follows (monotonic seconds); None if it is not due.
+        kill_at_s: when KILL follows.
+        stall: why it is taken to stand still.
+        peak_host_gb: the most resident memory that it was seen with.
     """
 
     job: PlannedJob
     folder: AttemptFolder
+    spec: AttemptSpec
     slot: Slot
+    kernel_kills: int
+    pid: int | None = None
     offset: int = 0
+    told: str | None = None
+    terminate_at_s: float | None = None
+    kill_at_s: float | None = None
+    stall: str | None = None
+    peak_host_gb: float = 0.0
 
 
 @dataclass
@@ -61,61 +124,116 @@ class Controller:
     """Runs one plan in one sweep folder.
 
     Attributes:
-        jobs: job id to job, in the order of the plan.
+        jobs: job id to job, in the order of the plan; grows when jobs are added to the running sweep.
         sweep: the sweep's folder, with the folder of every job in it.
-        slots: where jobs can run.
-        executor: what runs them.
+        machine: devices, what they offer, and what runs the jobs.
         journal: owned by this controller.
         tracker: ships to the tracking store.
-        progress: what the person sees.
-        mode: train, or only check that each job could.
-        n_workers: data loader workers of a job; None chooses by device.
-        batch_per_step: images in one forward pass at most; None takes the whole batch at once.
+        display: what the person sees.
+        settings: what all attempts share.
+        limits: what is put up with.
         tags: what every run carries in the tracking store.
-        left: where an earlier controller of this sweep left the jobs; empty for a new one.
+        left: where an earlier controller of this sweep left the jobs; None for a new one.
+        estimates: what jobs are expected to need; None where neither order nor memory matters.
+        clock: monotonic seconds.
     """
 
-    jobs: Mapping[str, PlannedJob]
+    jobs: dict[str, PlannedJob]
     sweep: SweepFolder
-    slots: Sequence[Slot]
-    executor: Executor
+    machine: Machine
     journal: Journal
     tracker: Tracker
-    progress: Display
-    mode: Literal["train", "check"] = "train"
-    n_workers: int | None = None
-    batch_per_step: int | None = None
+    display: Display
+    settings: AttemptSettings = AttemptSettings()
+    limits: Limits = Limits()
     tags: Mapping[str, str] = field(default_factory=dict)
-    left: Mapping[str, JobState] = field(default_factory=dict)
+    left: LeftSweep | None = None
+    estimates: JobEstimates | None = None
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         """Begin with an empty schedule."""
-        self._schedule = Schedule()
+        self._schedule = Schedule(self.limits.max_losses)
+        self._watchdog = Watchdog(self.limits.first_step_s, self.limits.step_s)
+        self._orders = Orders(self.sweep, self.machine.pool)
         self._running: dict[str, RunningAttempt] = {}
         self._signals: list[int] = []
         self._n_signals_handled = 0
-        self._kill_at_s: float | None = None
+        self._next_sample_s = 0.0
+        self._told_obstacles: dict[int, str] = {}
+        self._total_gb = psutil.virtual_memory().total / 1e9
 
     def run(self) -> int:
-        """Run until nothing is left to do; return the exit code (0, 1, 3, or 128 + signal)."""
+        """Run until nothing is left to do; return the exit code (0, 1, 3, or 128 + signal).
+
+        Raises:
+            JournalNotWrittenError: the disk is full or failing.
+        """
         previous = {number: signal.signal(number, self._note_signal) for number in SIGNALS}
         try:
             exit_code = self._loop()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        self.journal.append("sweep_ended", exit_code=exit_code)
+        self.tell("sweep_ended", exit_code=exit_code)
         return exit_code
 
+    def tell(self, event: str, **fields: Any) -> None:
+        """Write an event to the journal, and then show it."""
+        self.display.event(self.journal.append(event, **fields))
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        self.display.say(line)
+
+    def knows(self, job_id: str) -> bool:
+        """Whether the sweep has this job."""
+        return job_id in self.jobs
+
+    def add_jobs(self, request: Request) -> list[JobAdded]:
+        """Take the jobs into the plan that a request brings."""
+        new = [job for job in take_added_jobs(self.sweep, request) if job.job_id not in self.jobs]
+        self.jobs.update({job.job_id: job for job in new})
+        return self._take_in(new)
+
+    def _take_in(self, jobs: Sequence[PlannedJob]) -> list[JobAdded]:
+        """Write new jobs to the journal, and return the events that tell the schedule of all of them."""
+        events: list[JobAdded] = []
+        planned: list[tuple[str, dict[str, Any]]] = []
+        for job in jobs:
+            left = self.left.jobs.get(job.job_id) if self.left else None
+            need, expected_s = self._expect(job)
+            if left is None:
+                planned.append(("planned", self._describe(job, need, expected_s)))
+            state, tries = (left.state, left.tries) if left else (JobState.PLANNED, Tries())
+            events.append(JobAdded(job.job_id, state, need, expected_s, tries))
+        for record in self.journal.append_all(planned) if planned else []:
+            self.display.event(record)
+        return events
+
+    def _describe(self, job: PlannedJob, need: Need, expected_s: float) -> dict[str, Any]:
+        return {
+            "job": job.job_id,
+            "state": JobState.PLANNED.value,
+            "identity": job.identity,
+            "config_sha256": sha256_of(self.sweep.job(job.job_id).config),
+            "title": job.title,
+            "values": dict(job.values),
+            "expected_s": round(expected_s, 1),
+            "memory_gb": round(need.memory_gb, 2),
+            "n_devices": need.n_devices,
+        }
+
+    def _expect(self, job: PlannedJob) -> tuple[Need, float]:
+        return self.estimates.of(job) if self.estimates else (Need(self.settings.n_devices), 0.0)
+
     def _loop(self) -> int:
-        events: list[Event] = [JobAdded(job_id, self.left.get(job_id, JobState.PLANNED)) for job_id in self.jobs]
-        for job_id in self.jobs:
-            if job_id not in self.left:
-                self.journal.append("planned", job=job_id, state=JobState.PLANNED.value)
-        events += [SlotOpened(slot.number) for slot in self.slots]
+        events: list[Event] = [*self._take_in(list(self.jobs.values()))]
+        events += [DeviceExpected(number) for number in range(len(self.machine.pool.devices))]
+        events += self._open_devices()
         while True:
             for event in events:
-                for instruction in self._schedule.handle(event):
+                for instruction in handle_and_note(event, self._schedule, self.tell):
                     if isinstance(instruction, End):
                         return 128 + self._signals[0] if self._signals else instruction.exit_code
                     self._carry_out(instruction)
@@ -123,95 +241,180 @@ class Controller:
 
     def _carry_out(self, instruction: Instruction) -> None:
         if isinstance(instruction, Start):
-            self._start(
-                self.jobs[instruction.job_id], next(slot for slot in self.slots if slot.number == instruction.slot)
-            )
+            self._start(instruction)
         elif isinstance(instruction, Stop):
-            running = self._running[instruction.job_id]
-            write_text(running.folder.stop, instruction.reason)
-            self.executor.terminate(running.folder)
+            self._stop(self._running[instruction.job_id], instruction.reason, self.limits.grace_s)
+        elif isinstance(instruction, Close):
+            device = self.machine.pool.devices[instruction.device]
+            self.machine.pool.give_back(instruction.device)
+            self.tell("device_closed", device=device.label, reason="given back")
 
-    def _start(self, job: PlannedJob, slot: Slot) -> None:
-        folder = self.sweep.job(job.job_id)
-        attempt = folder.take_attempt()
-        accumulation = accumulation_for(job.config["batch_size"], self.batch_per_step)
-        spec = AttemptSpec(
-            attempt=attempt.number,
-            device=slot.device.kind,
-            n_threads=slot.n_threads,
-            n_workers=self._workers(slot),
-            batch_per_step=job.config["batch_size"] // accumulation,
-            accumulation=accumulation,
-            mode=self.mode,
-            requested_at=time.time(),
-            resume=self._resume_point(folder),
-        )
+    def _start(self, start: Start) -> None:
+        job = self.jobs[start.job_id]
+        slot = self.machine.slot(start.devices, start.share, len(self.jobs))
+        attempt = self.sweep.job(job.job_id).take_attempt()
+        spec, passed_over = make_spec(attempt, job.config["batch_size"], slot, self.settings, start.is_halved)
+        for name in passed_over:
+            self.display.say(f"{job.job_id}: checkpoint {name} is damaged; going on from an older one")
         spec.write(attempt)
-        self._running[job.job_id] = RunningAttempt(job, attempt, slot)
-        told = {"attempt": attempt.number, "slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
-        self.journal.append("started", job=job.job_id, **told)
-        self.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": slot.device.uuid})
-        self.progress.start(job.job_id, slot.label)
-        self.tracker.start_job(tracked_job(job, folder, self.tags))
+        self._running[job.job_id] = RunningAttempt(job, attempt, spec, slot, count_kernel_kills())
+        self._watchdog.start(job.job_id, self.clock())
+        told = {"slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
+        split = {"batch_per_step": spec.batch_per_step, "accumulation": spec.accumulation}
+        self.tell("started", job=job.job_id, attempt=attempt.number, **told, **split)
+        failpoint("spawn.before")
+        visible = ",".join(device.uuid for device in slot.devices)
+        leases = self.machine.pool.lease_names(start.devices)
+        self.machine.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": visible}, leases)
+        failpoint("spawn.after")
+        self.tracker.start_job(tracked_job(job, self.sweep.job(job.job_id), self.tags))
 
-    def _resume_point(self, folder: JobFolder) -> str | None:
-        point = find_resume_point(folder)
-        for name in point.passed_over:
-            self.progress.say(f"{folder.job_id}: checkpoint {name} is damaged; going on from an older one")
-        return point.spec_value
-
-    def _workers(self, slot: Slot) -> int:
-        if self.n_workers is not None:
-            return self.n_workers
-        # On the CPU the training threads use every core already, and small images load faster than workers hand over.
-        return 0 if slot.device.kind == "cpu" else min(4, max(1, slot.n_threads - 1))
+    def _stop(self, running: RunningAttempt, reason: str, grace_s: float) -> None:
+        if running.told == "cancel":
+            return
+        running.told = reason
+        write_text(running.folder.stop, reason)
+        self.machine.executor.terminate(running.folder)
+        if running.kill_at_s is None:
+            running.kill_at_s = self.clock() + grace_s
 
     def _wait(self) -> list[Event]:
-        ended: list[Event] = []
-        for event in self.executor.wait(TICK_S):
-            job_id = event.attempt.job.job_id
-            if isinstance(event, Started):
-                told = {"attempt": event.attempt.number, "pid": event.pid, "born_at": birth_of(event.pid)}
-                self.journal.append("process", job=job_id, **told)
+        events: list[Event] = []
+        for told in self.machine.executor.wait(TICK_S):
+            job_id = told.attempt.job.job_id
+            if isinstance(told, Started):
+                self._running[job_id].pid = told.pid
+                process = {"pid": told.pid, "born_at": birth_of(told.pid)}
+                self.tell("process", job=job_id, attempt=told.attempt.number, **process)
             else:
-                ended.append(self._end(self._running.pop(job_id), event))
+                events += self._end(self._running.pop(job_id), told)
         for running in self._running.values():
             self._read_metrics(running)
-        return [*ended, *self._handle_signals()]
+        self._look_after()
+        return [*events, *self._open_devices(), *self._orders.read(self), *self._handle_signals()]
+
+    def _open_devices(self) -> list[Event]:
+        pool = self.machine.pool
+        events: list[Event] = []
+        for number in pool.acquire():
+            device, offer = pool.devices[number], self.machine.offers[number]
+            self.tell("device_opened", device=device.label, name=device.name, n_shares=offer.n_shares)
+            events.append(DeviceOpened(number, offer.n_shares, offer.memory_gb))
+        for number, reason in pool.obstacles.items():
+            if self._told_obstacles.get(number) != reason:
+                self.display.say(f"waiting: {reason}")
+        self._told_obstacles = pool.obstacles
+        return events
 
     def _read_metrics(self, running: RunningAttempt) -> None:
         before = running.offset
         for record, behind in read_metrics(running.folder, before):
             running.offset = behind
-            self.progress.record(running.job.job_id, record)
+            self._take_record(running.job.job_id, record)
         if running.offset > before:
             self.tracker.ship(running.folder)
 
-    def _end(self, running: RunningAttempt, exited: Exited) -> Event:
+    def _take_record(self, job_id: str, record: MetricRecord) -> None:
+        self._watchdog.record(job_id, record, self.clock())
+        self.display.record(job_id, record)
+
+    def _look_after(self) -> None:
+        """Find attempts that stand still, kill those whose time is over, and note how much memory each holds."""
+        now_s = self.clock()
+        for job_id, seconds in self._watchdog.stalled(now_s).items():
+            running = self._running[job_id]
+            if running.stall is None:
+                running.stall = f"no progress for {seconds / 60:.0f} min; stacks of its threads are in the log"
+                self.display.say(f"{job_id}: {running.stall}")
+                self.machine.executor.dump(running.folder)
+                running.terminate_at_s, running.kill_at_s = now_s + DUMP_S, now_s + DUMP_S + STALL_GRACE_S
+        for running in self._running.values():
+            if running.terminate_at_s is not None and now_s >= running.terminate_at_s:
+                running.terminate_at_s = None
+                self._stop(running, "interrupt", STALL_GRACE_S)
+            if running.kill_at_s is not None and now_s >= running.kill_at_s:
+                running.kill_at_s = now_s + self.limits.grace_s
+                self.machine.executor.kill(running.folder)
+        if now_s >= self._next_sample_s:
+            self._next_sample_s = now_s + SAMPLE_S
+            for running in self._running.values():
+                if running.pid is not None:
+                    running.peak_host_gb = max(running.peak_host_gb, resident_gb(running.pid))
+
+    def _end(self, running: RunningAttempt, exited: Exited) -> list[Event]:
         self._read_metrics(running)
-        job_id = running.job.job_id
+        self._watchdog.end(running.job.job_id)
         result = AttemptResult.read(running.folder)
-        if result is None:
-            outcome: AttemptOutcome = AttemptOutcome.LOST
-            reason: str | None = exited.message or f"{_exit_words(exited.returncode)} without a result"
-        else:
-            outcome, reason = result.outcome, result.failure.message if result.failure else None
-        ended = AttemptEnded(job_id, outcome)
-        state = self._schedule.state_after(ended)
-        digest = result.checkpoint_sha256 if result else None
-        told = {"outcome": outcome.value, "reason": reason, "checkpoint_sha256": digest, "state": state.value}
-        self.journal.append("ended", job=job_id, attempt=running.folder.number, **told)
-        self.progress.end(job_id, state, reason)
-        if state is JobState.FAILED and self.mode == "train":
+        ended, reason = self._outcome(running, exited, result)
+        aftermath = self._schedule.after(ended)
+        if ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
+            reason = f"{reason}, {aftermath.tries.n_losses} times; log: {running.folder.log}"
+        if ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
+            reason = f"{reason}; goes on with half the images at a time"
+        self._tell_end(running, ended, result, aftermath, reason)
+        if aftermath.state is JobState.FAILED and self.settings.mode == "train":
             self._show_log(running.folder)
-        self.tracker.end_job(running.folder, state, reason)
-        return ended
+        self.tracker.end_job(running.folder, aftermath.state, reason)
+        events: list[Event] = [ended]
+        if aftermath.stops_sweep:
+            self.display.say(f"disk full: {reason}; nothing more is started")
+            self.tell("stop_asked", reason="disk")
+        if aftermath.state is JobState.COMPLETED and result is not None and self._learn(running, result):
+            events += self._estimate_again()
+        return events
+
+    def _learn(self, running: RunningAttempt, result: AttemptResult) -> bool:
+        return self.estimates is not None and self.estimates.learn(running.job, running.spec, running.slot, result)
+
+    def _outcome(
+        self, running: RunningAttempt, exited: Exited, result: AttemptResult | None
+    ) -> tuple[AttemptEnded, str | None]:
+        """Return how an attempt ended, and why."""
+        job_id, halves = running.job.job_id, can_halve(running.spec)
+        if running.stall is not None and (result is None or result.outcome is not AttemptOutcome.COMPLETED):
+            return AttemptEnded(job_id, AttemptOutcome.STALLED, FailureKind.STALLED), running.stall
+        if result is not None:
+            failure = result.failure
+            ended = AttemptEnded(job_id, result.outcome, failure.kind if failure else None, halves)
+            return ended, failure.message if failure else None
+        has_killed = count_kernel_kills() > running.kernel_kills
+        loss = explain_loss(exited, running.peak_host_gb, self._total_gb, has_killed)
+        is_own_fault = exited.is_own_fault and running.told is None
+        return AttemptEnded(job_id, AttemptOutcome.LOST, loss.kind, halves, is_own_fault), loss.reason
+
+    def _tell_end(
+        self,
+        running: RunningAttempt,
+        ended: AttemptEnded,
+        result: AttemptResult | None,
+        aftermath: Aftermath,
+        reason: str | None,
+    ) -> None:
+        before = self._schedule.tries_of(ended.job_id)
+        self.tell(
+            "ended",
+            job=ended.job_id,
+            attempt=running.folder.number,
+            outcome=ended.outcome.value,
+            kind=ended.kind.value if ended.kind else None,
+            reason=reason,
+            checkpoint_sha256=result.checkpoint_sha256 if result else None,
+            state=aftermath.state.value,
+            counted=aftermath.tries != before,
+            tries=aftermath.tries.counts(),
+        )
+
+    def _estimate_again(self) -> list[Event]:
+        events: list[Event] = []
+        for job_id in self._schedule.waiting_jobs():
+            events.append(Estimated(job_id, *self._expect(self.jobs[job_id])))
+        return events
 
     def _show_log(self, attempt: AttemptFolder) -> None:
-        self.progress.say(f"  log: {attempt.log}")
+        self.display.say(f"  log: {attempt.log}")
         lines = attempt.log.read_text(encoding="utf-8", errors="replace").splitlines() if attempt.log.exists() else []
         for line in lines[-N_LOG_LINES:]:
-            self.progress.say(f"  | {line}")
+            self.display.say(f"  | {line}")
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -219,28 +422,16 @@ class Controller:
     def _handle_signals(self) -> list[Event]:
         new = self._signals[self._n_signals_handled :]
         self._n_signals_handled = len(self._signals)
-        if self._kill_at_s is not None and (new or time.monotonic() > self._kill_at_s):
+        if not new:
+            return []
+        if len(self._signals) > len(new) or len(new) > 1:
             for running in self._running.values():
-                self.executor.kill(running.folder)
-        elif new:
-            self._kill_at_s = time.monotonic() + GRACE_S
-            self.progress.say(f"stopping, {self._count()} saving; Ctrl-C again kills")
-            self.journal.append("stop_asked", reason="interrupt", signal=new[0])
-            return [StopAsked("interrupt")]
-        return []
+                self.machine.executor.kill(running.folder)
+        if self._schedule.stopping == "interrupt":
+            return []
+        self.display.say(f"stopping, {self._count()} saving; Ctrl-C again kills")
+        self.tell("stop_asked", reason="interrupt", signal=new[0])
+        return [StopAsked("interrupt")]
 
     def _count(self) -> str:
         return "1 job is" if len(self._running) == 1 else f"{len(self._running)} jobs are"
-
-
-def accumulation_for(batch_size: int, batch_per_step: int | None) -> int:
-    """Return how many equal forward passes make up a batch, so that none holds more images than allowed."""
-    if batch_per_step is None:
-        return 1
-    return next(n for n in range(1, batch_size + 1) if batch_size % n == 0 and batch_size // n <= batch_per_step)
-
-
-def _exit_words(returncode: int) -> str:
-    if returncode < 0:
-        return f"killed by signal {-returncode} ({signal.Signals(-returncode).name})"
-    return f"ended with status {returncode}"

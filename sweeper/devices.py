@@ -1,9 +1,9 @@
-"""The devices of this machine, and the lease that keeps two sweeps off one GPU."""
+"""The devices of this machine, found by NVML, and who computes on them."""
 
-import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from runners.contract.errors import UserError
 from sweeper.slots import Device
@@ -11,6 +11,7 @@ from sweeper.slots import Device
 CPU = Device("cpu", 0, "", "CPU", "", 0.0)
 
 DeviceQuery = Callable[[], Sequence[Device]]
+UserQuery = Callable[[Device], Sequence[int]]
 
 
 def query_gpus() -> Sequence[Device]:
@@ -30,19 +31,63 @@ def query_gpus() -> Sequence[Device]:
             ) from None
         return []
     try:
-        found = [_describe(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        found = [device for index in range(pynvml.nvmlDeviceGetCount()) for device in _describe(index)]
     finally:
         pynvml.nvmlShutdown()
     return _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def _describe(index: int) -> Device:
+def _describe(index: int) -> list[Device]:
+    """Return a GPU, or its MIG instances where it is cut into such."""
     import pynvml as nvml
 
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    name, uuid = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetUUID(handle)
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle).total / 1e9
-    return Device("cuda", index, uuid, name, f"/dev/nvidia{nvml.nvmlDeviceGetMinorNumber(handle)}", memory)
+    node = f"/dev/nvidia{nvml.nvmlDeviceGetMinorNumber(handle)}"
+    parts: list[tuple[Any, int | None]] = [*_instances(handle)] or [(handle, None)]
+    return [
+        Device(
+            "cuda",
+            index,
+            nvml.nvmlDeviceGetUUID(part),
+            nvml.nvmlDeviceGetName(part),
+            node,
+            nvml.nvmlDeviceGetMemoryInfo(part).total / 1e9,
+            instance,
+        )
+        for part, instance in parts
+    ]
+
+
+def _instances(handle: Any) -> list[tuple[Any, int]]:
+    import pynvml as nvml
+
+    try:
+        if nvml.nvmlDeviceGetMigMode(handle)[0] != nvml.NVML_DEVICE_MIG_ENABLE:
+            return []
+        numbers = range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
+    except nvml.NVMLError_NotSupported:
+        return []
+    found = []
+    for number in numbers:
+        try:
+            found.append((nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number), number))
+        except nvml.NVMLError_NotFound:  # a place for an instance that was not made
+            continue
+    return found
+
+
+def query_users(device: Device) -> Sequence[int]:
+    """Return the pids of the processes that compute on a GPU right now, whoever they belong to; none for the CPU."""
+    if device.kind == "cpu":
+        return []
+    import pynvml as nvml
+
+    nvml.nvmlInit()
+    try:
+        handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
+        return [process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+    finally:
+        nvml.nvmlShutdown()
 
 
 def _visible(found: Sequence[Device], variable: str | None) -> Sequence[Device]:
@@ -51,6 +96,7 @@ def _visible(found: Sequence[Device], variable: str | None) -> Sequence[Device]:
     chosen = []
     for entry in filter(None, (part.strip() for part in variable.split(","))):
         match = [device for device in found if entry == str(device.index) or device.uuid.startswith(entry)]
+        match = [device for device in match if device not in chosen]
         if not match:
             raise UserError(
                 f"no GPU in CUDA_VISIBLE_DEVICES={variable}: '{entry}' is not there; found {_listed(found)}"
@@ -77,51 +123,15 @@ def choose_devices(gpus: str, query: DeviceQuery = query_gpus) -> Sequence[Devic
     wanted = [part.strip() for part in gpus.split(",") if part.strip()]
     if not wanted or not all(part.isdigit() for part in wanted):
         raise UserError(f"GPUs in gpus={gpus}: found '{gpus}'; write all, none, or indices such as gpus=0,1")
-    by_index = {device.index: device for device in found}
-    missing = [part for part in wanted if int(part) not in by_index]
+    indices = {device.index for device in found}
+    missing = [part for part in wanted if int(part) not in indices]
     if missing:
         hint = "" if found else "; train on the CPU with gpus=none"
         raise UserError(
             f"GPUs in gpus={gpus}: no GPU {', '.join(missing)} on this machine; found {_listed(found)}{hint}"
         )
-    return [by_index[int(part)] for part in dict.fromkeys(wanted)]
+    return [device for part in dict.fromkeys(wanted) for device in found if device.index == int(part)]
 
 
 def _listed(devices: Sequence[Device]) -> str:
     return ", ".join(f"{device.index} ({device.name})" for device in devices) or "no GPU"
-
-
-class Lease:
-    """Devices held by this sweep: a plain flock on each device node.
-
-    The descriptors are handed down to the server and its jobs: a device is free exactly when the last of them is gone,
-    whatever killed the controller. (`filelock` closes its descriptor in forked children; this must not.)
-
-    Args:
-        devices: GPUs to hold; the CPU has no lease.
-
-    Raises:
-        UserError: another sweep holds one of them.
-    """
-
-    def __init__(self, devices: Sequence[Device]) -> None:
-        self.descriptors: list[int] = []
-        for device in devices:
-            if not device.node:
-                continue
-            descriptor = os.open(device.node, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            self.descriptors.append(descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.close()
-                raise UserError(
-                    f"GPU {device.index} ({device.name}): another detsweep sweep holds it; "
-                    "wait for that sweep, or choose others with gpus="
-                ) from None
-
-    def close(self) -> None:
-        """Let go of the devices; they stay held as long as a job lives that inherited them."""
-        for descriptor in self.descriptors:
-            os.close(descriptor)
-        self.descriptors = []

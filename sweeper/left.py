@@ -1,18 +1,20 @@
 """What an earlier controller left of a sweep: the fold of its journal, and the attempts that it could not end."""
 
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import yaml
+from typing import Any
 
 from runners.contract.errors import UserError
-from runners.contract.folder import SweepFolder
-from runners.contract.records import AttemptResult
-from runners.contract.states import AttemptOutcome, JobState
+from runners.contract.folder import AttemptFolder, SweepFolder
+from runners.contract.records import AttemptResult, AttemptSpec
+from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.attempt_ends import AttemptEnded, Tries, judge_end
+from sweeper.attempt_start import can_halve
 from sweeper.journal import Journal, SweepOwnedError, read_journal
-from sweeper.processes import is_alive
-from sweeper.schedule import STATE_AFTER
+from sweeper.processes import boot_id, is_alive
+from sweeper.sweep_file import read_sweep_file
 
 # A job whose controller died saves and goes within its server's grace; longer than this, somebody has to look.
 WAIT_S = 30.0
@@ -26,16 +28,24 @@ class LeftJob:
     Attributes:
         state: its last state.
         reason: why it is in that state, if something went wrong.
+        tries: what counts against it.
         attempt: number of its last attempt; 0 if there was none.
         pid: process of that attempt, if it was started.
         born_at: when that process was started; tells it from a later one of the same number.
+        identity: of what is trained.
+        config_sha256: of ``config.yaml`` as it was planned.
+        reused: the run that answers it, if it is reused: ``run_id`` and ``folder``.
     """
 
     state: JobState = JobState.PLANNED
     reason: str | None = None
+    tries: Tries = Tries()
     attempt: int = 0
     pid: int | None = None
     born_at: float | None = None
+    identity: str = ""
+    config_sha256: str = ""
+    reused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -45,10 +55,14 @@ class LeftSweep:
     Attributes:
         jobs: by job id.
         versions: of the stack that the sweep was started on.
+        host: machine of its last controller.
+        boot_id: which run of that machine's kernel.
     """
 
     jobs: dict[str, LeftJob] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    boot_id: str = ""
 
     @property
     def states(self) -> Mapping[str, JobState]:
@@ -62,49 +76,98 @@ def read_left(sweep: SweepFolder) -> LeftSweep:
     Raises:
         UserError: a line of it is damaged.
     """
-    left = LeftSweep(versions=yaml.safe_load(sweep.sweep.read_text(encoding="utf-8"))["versions"])
+    left = LeftSweep(versions=read_sweep_file(sweep)["versions"])
     try:
         for event in read_journal(sweep.journal):
-            if "job" in event:
-                job = left.jobs.setdefault(event["job"], LeftJob())
-                job.state = JobState(event.get("state", job.state))
-                job.reason = event.get("reason")
-                job.attempt = event.get("attempt", job.attempt)
-                if event["event"] == "process":
-                    job.pid, job.born_at = event["pid"], event["born_at"]
+            _fold(left, event)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"journal damaged in {sweep.journal}: {error}; the job folders beside it are whole") from None
+        raise UserError(f"journal damaged in {sweep.journal}: {error!r}; the job folders beside it are whole") from None
     return left
+
+
+def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
+    if event["event"] == "sweep_started":
+        left.host, left.boot_id, left.versions = event["host"], event["boot_id"], event["versions"]
+    if "job" not in event:
+        return
+    job = left.jobs.setdefault(event["job"], LeftJob())
+    if "state" in event:
+        job.state, job.reason = JobState(event["state"]), event.get("reason")
+    if event["event"] == "planned":
+        job.identity, job.config_sha256 = event["identity"], event["config_sha256"]
+    elif event["event"] == "reused":
+        job.reused = {"run_id": event["run_id"], "folder": event["folder"]}
+    elif event["event"] == "started":
+        job.attempt, job.pid = event["attempt"], None
+    elif event["event"] == "process":
+        job.pid, job.born_at = event["pid"], event["born_at"]
+    elif event["event"] == "ended":
+        job.tries = Tries(**event["tries"])
+    elif event["event"] == "retried":
+        job.tries = Tries()
 
 
 def end_what_was_left_running(sweep: SweepFolder, left: LeftSweep, journal: Journal) -> None:
     """End, in the journal, each attempt that was running when the last controller died; `left` is brought up to date.
 
-    A job that wrote its result in time has that outcome; another is paused, and goes on from its checkpoint.
+    A job that wrote its result in time has that outcome; another is paused, and goes on from its checkpoint: it was
+    lost with its controller or its machine, which does not count against it.
 
     Raises:
         SweepOwnedError: a process of it still lives.
     """
+    cause = _wait_for_ends(left)
     for job_id, job in left.jobs.items():
         if job.state is not JobState.RUNNING:
             continue
-        _wait_for_end(job_id, job)
         attempt = next(entry for entry in sweep.job(job_id).all_attempts() if entry.number == job.attempt)
         result = AttemptResult.read(attempt)
+        failure = result.failure if result else None
         outcome = result.outcome if result else AttemptOutcome.LOST
-        reason = result.failure.message if result and result.failure else None if result else "its controller died"
-        job.state, job.reason = STATE_AFTER[outcome], reason
-        digest = result.checkpoint_sha256 if result else None
-        told = {"outcome": outcome.value, "reason": reason, "checkpoint_sha256": digest, "state": job.state.value}
-        journal.append("ended", job=job_id, attempt=job.attempt, **told)
+        kind = failure.kind if failure else None if result else FailureKind.LOST
+        reason = failure.message if failure else None if result else cause
+        ended = AttemptEnded(job_id, outcome, kind, _can_halve(attempt), is_own_fault=result is not None)
+        aftermath = judge_end(ended, job.tries)
+        is_counted = aftermath.tries != job.tries
+        job.state, job.reason, job.tries = aftermath.state, reason, aftermath.tries
+        journal.append(
+            "ended",
+            job=job_id,
+            attempt=job.attempt,
+            outcome=outcome.value,
+            kind=kind.value if kind else None,
+            reason=reason,
+            checkpoint_sha256=result.checkpoint_sha256 if result else None,
+            state=job.state.value,
+            counted=is_counted,
+            tries=job.tries.counts(),
+        )
 
 
-def _wait_for_end(job_id: str, job: LeftJob) -> None:
+def _can_halve(attempt: AttemptFolder) -> bool:
+    try:
+        return can_halve(AttemptSpec.read(attempt))
+    except (FileNotFoundError, ValueError, TypeError):
+        return False  # the controller died before it had written how the attempt was to be executed
+
+
+def _wait_for_ends(left: LeftSweep) -> str:
+    """Wait for the processes of a dead controller, where they can be told; return what ended them.
+
+    A job whose controller died saves, and goes within its server's grace. After a restart of the machine nothing of it
+    lives, whatever processes have its numbers now; of another machine nothing can be told but that the lock is free.
+    """
+    if left.host != socket.gethostname():
+        return f"its controller on {left.host or 'another machine'} is gone"
+    if left.boot_id != boot_id():
+        return "the machine was restarted"
     deadline = time.monotonic() + WAIT_S
-    while job.pid is not None and is_alive(job.pid, job.born_at):
-        if time.monotonic() > deadline:
-            raise SweepOwnedError(
-                f"job {job_id} of the sweep: its process {job.pid} still lives {WAIT_S:.0f} s after its controller "
-                "died; end that process, then resume"
-            )
-        time.sleep(POLL_S)
+    for job_id, job in left.jobs.items():
+        while job.state is JobState.RUNNING and job.pid is not None and is_alive(job.pid, job.born_at):
+            if time.monotonic() > deadline:
+                raise SweepOwnedError(
+                    f"job {job_id} of the sweep: its process {job.pid} still lives {WAIT_S:.0f} s after its controller "
+                    "died; end that process, then resume"
+                )
+            time.sleep(POLL_S)
+    return "its controller died"

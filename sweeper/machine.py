@@ -1,49 +1,76 @@
-"""What a sweep holds of this machine while it runs: leased devices divided into slots, and a warm executor."""
+"""What a sweep has of this machine while it runs: devices, as they become free, and a warm executor."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from sweeper.devices import Lease, choose_devices
+from sweeper.device_pool import DevicePool
+from sweeper.devices import DeviceQuery, choose_devices, query_gpus
 from sweeper.executors.base import Executor
-from sweeper.slots import Slot, plan_slots
+from sweeper.slots import Offer, SharesSetting, Slot, offer_of, threads_per_device_share
 
-# Takes the file for the executor's messages and the leases that its jobs inherit.
-StartExecutor = Callable[[Path, Sequence[int]], Executor]
+# Takes the file for the executor's messages and the module that executes attempts.
+StartExecutor = Callable[[Path, str], Executor]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Devices and executor of one sweep.
+
+    Attributes:
+        pool: the devices.
+        executor: what runs the jobs.
+        offers: what each device offers to jobs, in the order of the pool's devices.
+        n_cores: CPU cores that the sweep may use.
+    """
+
+    pool: DevicePool
+    executor: Executor
+    offers: tuple[Offer, ...]
+    n_cores: int
+
+    def slot(self, devices: tuple[int, ...], share: int, n_jobs: int) -> Slot:
+        """Return what a job holds that was placed on these devices, one of `n_jobs` in the sweep."""
+        n_threads = threads_per_device_share(self.offers, n_jobs, self.n_cores) * len(devices)
+        held = tuple(self.pool.devices[number] for number in devices)
+        n_shares = self.offers[devices[0]].n_shares if len(devices) == 1 else 1
+        return Slot(held, share, n_shares, n_threads)
 
 
 @contextmanager
 def hold_machine(
-    gpus: str, jobs_per_gpu: int, log: Path, start_executor: StartExecutor
-) -> Iterator[tuple[Sequence[Slot], Executor]]:
-    """Lease the devices and start the executor, which warms up in the background; give all of it back at the end.
+    settings: Mapping[str, Any],
+    log: Path,
+    start_executor: StartExecutor,
+    *,
+    is_check: bool = False,
+    query: DeviceQuery = query_gpus,
+) -> Iterator[Machine]:
+    """Find the devices and start the executor, which warms up in the background; give all of it back at the end.
 
     Args:
-        gpus: the setting of that name.
-        jobs_per_gpu: jobs side by side on one device.
+        settings: the sweep's own (`gpus`, `jobs_per_gpu`, `busy_gpus`, `entry`).
         log: the file for the executor's messages.
         start_executor: starts what runs the jobs.
+        is_check: models are checked one after the other: the largest of them may need all the memory there is.
+        query: what finds the GPUs.
 
     Raises:
-        UserError: the devices are not there, or somebody else's.
+        UserError: the devices are not there.
     """
-    devices = choose_devices(gpus)
-    slots = plan_slots(devices, jobs_per_gpu, len(psutil.Process().cpu_affinity()))
-    lease = Lease(devices)
+    devices = choose_devices(str(settings["gpus"]), query)
+    shares: SharesSetting = 1 if is_check else settings["jobs_per_gpu"]
+    n_cores = len(psutil.Process().cpu_affinity())
+    host_memory_gb = psutil.virtual_memory().total / 1e9
+    offers = tuple(offer_of(device, shares, n_cores, host_memory_gb) for device in devices)
+    executor = start_executor(log, settings["entry"])
+    pool = DevicePool(devices, executor, settings["busy_gpus"])
     try:
-        executor = start_executor(log, lease.descriptors)
-        try:
-            yield slots, executor
-        finally:
-            executor.close()
+        yield Machine(pool, executor, offers, n_cores)
     finally:
-        lease.close()
-
-
-def machine_settings(settings: Mapping[str, Any], *, is_check: bool = False) -> tuple[str, int]:
-    """Return `gpus` and `jobs_per_gpu` as a sweep's settings have them."""
-    # Models are checked one after the other: the largest of them may need all the memory there is.
-    return str(settings["gpus"]), 1 if is_check else settings["jobs_per_gpu"]
+        executor.close()
+        pool.close()

@@ -1,5 +1,6 @@
 """The plan: every job of a sweep composed, checked and named before anything is started."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runners.contract.errors import UserError
+from runners.contract.identity import job_identity
 from runners.contract.naming import titles
 from sweeper.axes import SWEEP_SETTINGS, Axes
 from sweeper.compose import Composer
@@ -28,6 +30,7 @@ class PlannedJob:
         values: what the axes are for this job.
         config: the resolved config, what ``config.yaml`` holds.
         dataset: what the preparation of its data set found.
+        identity: tells what is trained from anything else (`runners.contract.identity`).
     """
 
     job_id: str
@@ -36,6 +39,7 @@ class PlannedJob:
     values: Mapping[str, str]
     config: Mapping[str, Any]
     dataset: PreparedDataset
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
             "raise job_limit if that is meant"
         )
     problems: list[str] = []
-    composed: list[tuple[Mapping[str, str], DictConfig, PreparedDataset]] = []
+    composed: list[tuple[Mapping[str, str], dict[str, Any], PreparedDataset]] = []
+    sharing = SharedParts()
     notices = list(axes.notices)
     for point in axes.points():
         try:
@@ -86,22 +91,44 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
             ]
             if mismatches:
                 raise UserError(*mismatches)
+            job_config = sharing.shared(_job_config(config, dataset))
         except UserError as error:
             problems += [problem for problem in error.problems if problem not in problems]
             continue
         notices += [warning for warning in dataset.warnings if warning not in notices]
-        composed.append((point, config, dataset))
+        composed.append((point, job_config, dataset))
     if problems:
         raise UserError(*problems)
-    configs = [_job_config(config, dataset) for _, config, dataset in composed]
-    named = titles(configs, [point for point, _, _ in composed])
+    named = titles([config for _, config, _ in composed], [point for point, _, _ in composed])
     jobs = [
-        PlannedJob(f"{number:04d}", title, axes.overrides(point), point, {**config, "title": title}, dataset)
-        for number, (title, config, (point, _, dataset)) in enumerate(
-            zip(named, configs, composed, strict=True), start=1
+        PlannedJob(
+            f"{number:04d}",
+            title,
+            axes.overrides(point),
+            point,
+            {**config, "title": title},
+            dataset,
+            job_identity(config, dataset.fingerprint),
         )
+        for number, (title, (point, config, dataset)) in enumerate(zip(named, composed, strict=True), start=1)
     ]
     return Plan(jobs, axes, settings, notices)
+
+
+class SharedParts:
+    """Lets the configs of a sweep share what is equal in them: thousands of jobs differ in a few values."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    def shared(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an equal config, each part of which is the one object for all jobs; none of it may be changed."""
+        return {key: self._one(value) for key, value in config.items()}
+
+    def _one(self, part: Any) -> Any:
+        if not isinstance(part, dict | list):
+            return part
+        return self._known.setdefault(json.dumps(part, default=repr), part)
 
 
 def _prepare(config: DictConfig, output_dir: Path) -> PreparedDataset:

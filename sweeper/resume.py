@@ -1,49 +1,81 @@
-"""``detsweep resume``: a sweep goes on where its last controller left it, whatever ended that one."""
+"""``detsweep resume``: a sweep goes on whatever ended it."""
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
+from runners.contract.folder import SweepFolder
 from sweeper.executors.local import LocalExecutor
-from sweeper.journal import Journal
-from sweeper.left import end_what_was_left_running, read_left
-from sweeper.machine import hold_machine, machine_settings
+from sweeper.journal import Journal, SweepOwnedError, read_journal
+from sweeper.left import LeftSweep, end_what_was_left_running, read_left
+from sweeper.machine import hold_machine
 from sweeper.report import open_console, print_report
+from sweeper.requests import ask
 from sweeper.schedule import JobAdded, Schedule
-from sweeper.stored_sweep import asked_sweep, read_stored, refuse_changed_data
-from sweeper.train import train_jobs
+from sweeper.stored_sweep import asked_sweep, read_stored, refuse_changes
+from sweeper.sweep_folder import UMASKS, set_umask
+from sweeper.train import SweepRun, start_event, train_jobs
 from sweeper.weights import fetch_weights
 
 
 def run_resume(words: Sequence[str]) -> int:
     """Go on with a sweep: finished jobs stay as they are, the others go on from their newest valid checkpoints.
 
+    A sweep that runs and is paused is told to go on.
+
     Args:
-        words: the sweep's path, id or name (default: the newest), ``output_dir=`` to look for it, and settings that
-            differ from now on.
+        words: the sweep's path, id or name (default: the newest), ``output_dir=`` to look for it, settings that
+            differ from now on, and ``accept_change=true`` if data, configs or versions may have changed.
 
     Returns:
         The sweep's exit code; that of a finished sweep is the same as before.
 
     Raises:
-        UserError: no such sweep, another process owns it, or its data set has changed.
+        UserError: no such sweep, another process owns it, or something has changed.
     """
     sweep, changes = asked_sweep("resume", words)
     console = open_console()
-    with Journal(sweep.journal) as journal:
-        stored = read_stored(sweep, changes)
-        left = read_left(sweep)
-        end_what_was_left_running(sweep, left, journal)
-        states = left.states
-        if len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values()):
-            console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
-            print_report(sweep, console)
-            schedule = Schedule()
-            for job_id, state in states.items():
-                schedule.handle(JobAdded(job_id, state))
-            return schedule.exit_code()
-        refuse_changed_data(stored, sweep)
-        fetch_weights([job.config for job in stored.plan.jobs])
-        machine = hold_machine(*machine_settings(stored.plan.settings), sweep.path / "server.log", LocalExecutor)
-        with machine as (slots, executor):
-            return train_jobs(stored.plan, sweep, journal, slots, executor, stored.command, console, left)
+    try:
+        journal = Journal(sweep.journal)
+    except SweepOwnedError:
+        if not _is_paused(sweep):
+            raise
+        ask(sweep, "continue")
+        console.print(Text(f"sweep {sweep.path}: it is running and was paused; told to go on"), soft_wrap=True)
+        return 0
+    with journal:
+        return resume_owned(sweep, changes, journal, console)
+
+
+def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, console: Console) -> int:
+    """Go on with a sweep whose journal is owned by the caller; as `run_resume`."""
+    stored = read_stored(sweep, changes)
+    set_umask(UMASKS[stored.plan.settings["share"]])
+    left = read_left(sweep)
+    end_what_was_left_running(sweep, left, journal)
+    states = left.states
+    if len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values()):
+        console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
+        print_report(sweep, console)
+        return _exit_code(left)
+    accepted = refuse_changes(stored, sweep, left)
+    for change in accepted:
+        console.print(Text(f"note: {change}; accepted"), soft_wrap=True)
+    fetch_weights([job.config for job in stored.plan.jobs])
+    with hold_machine(stored.plan.settings, sweep.path / "server.log", LocalExecutor) as machine:
+        journal.append("sweep_started", **start_event(stored.command, "train"), accepted=accepted)
+        run = SweepRun(stored.plan, sweep, journal, machine, stored.command, left=left)
+        return train_jobs(run, console)
+
+
+def _exit_code(left: LeftSweep) -> int:
+    schedule = Schedule()
+    for job_id, state in left.states.items():
+        schedule.handle(JobAdded(job_id, state))
+    return schedule.exit_code()
+
+
+def _is_paused(sweep: SweepFolder) -> bool:
+    held = [event["event"] for event in read_journal(sweep.journal) if event["event"] in ("paused", "continued")]
+    return bool(held) and held[-1] == "paused"

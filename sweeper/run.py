@@ -19,13 +19,13 @@ from sweeper.axes import Axes, read_axes
 from sweeper.check import check_models
 from sweeper.compose import Composer
 from sweeper.journal import Journal
-from sweeper.machine import StartExecutor, hold_machine, machine_settings
+from sweeper.machine import StartExecutor, hold_machine
 from sweeper.plan import Plan, make_plan
 from sweeper.redaction import without_password
 from sweeper.report import open_console
 from sweeper.settings import sweep_settings
-from sweeper.sweep_folder import make_sweep_folder, write_sweep
-from sweeper.train import train_jobs
+from sweeper.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
+from sweeper.train import SweepRun, start_event, train_jobs
 from sweeper.weights import fetch_weights
 
 # Where failed checks keep their logs: beside the sweeps and not among them, for they are nothing to report or resume.
@@ -58,23 +58,25 @@ def run_verb(
     if verb == "plan":
         _print_plan(console, make_plan(composer, axes, settings, output_dir))
         return 0
-    name = "check" if verb == "check" else settings["name"] or _name(axes, config)
+    set_umask(UMASKS[settings["share"]])
+    is_check = verb == "check"
+    name = "check" if is_check else settings["name"] or _name(axes, config)
+    parent = output_dir / CHECKS if is_check else output_dir
     with (
-        _new_folder(output_dir / CHECKS if verb == "check" else output_dir, name) as folder,
-        hold_machine(
-            *machine_settings(settings, is_check=verb == "check"), folder.path / "server.log", start_executor
-        ) as (slots, executor),
+        _new_folder(parent, name, settings["share"]) as folder,
+        hold_machine(settings, folder.path / "server.log", start_executor, is_check=is_check) as machine,
     ):
         plan = make_plan(composer, axes, settings, output_dir)
         _print_notices(console, plan)
-        if verb == "train":
+        if not is_check:
             fetch_weights([job.config for job in plan.jobs])
         command = _command(verb)
         write_sweep(folder, plan, name, command)
         with Journal(folder.journal) as journal:
-            if verb == "train":
-                return train_jobs(plan, folder, journal, slots, executor, command, console)
-            exit_code = check_models(plan, folder, journal, slots, executor, console)
+            journal.append("sweep_started", **start_event(command, "check" if is_check else "train"))
+            if not is_check:
+                return train_jobs(SweepRun(plan, folder, journal, machine, command), console)
+            exit_code = check_models(plan, folder, journal, machine, console)
         if exit_code == 0:
             # Found good: the next command will be another one, and nobody will look for this folder.
             folder.sweep.unlink()
@@ -82,9 +84,9 @@ def run_verb(
 
 
 @contextmanager
-def _new_folder(output_dir: Path, name: str) -> Iterator[SweepFolder]:
+def _new_folder(output_dir: Path, name: str, share: Sharing) -> Iterator[SweepFolder]:
     """Make a sweep's folder, and remove it again unless a sweep was written into it."""
-    folder = make_sweep_folder(output_dir, name, datetime.now(timezone.utc))
+    folder = make_sweep_folder(output_dir, name, datetime.now(timezone.utc), share)
     try:
         yield folder
     finally:

@@ -3,42 +3,108 @@
 Its state is a fold over the journal: whoever handles the same events ends in the same state. States of a job:
 
     PLANNED -> RUNNING -> COMPLETED | FAILED | PRUNED
-               RUNNING -> PAUSED (interrupted or lost) -> RUNNING (from its newest valid checkpoint)
+               RUNNING -> PAUSED (interrupted, or ended by something that a retry can mend) -> RUNNING
+    PLANNED | PAUSED | RUNNING -> CANCELLED, and CANCELLED | FAILED -> PLANNED, only because a user asked
 """
 
-from collections import Counter, deque
+from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from runners.contract.states import AttemptOutcome, JobState
+from runners.contract.states import JobState
+from sweeper.attempt_ends import MAX_LOSSES, Aftermath, AttemptEnded, Tries, judge_end
+from sweeper.packing import Need, Packing
 
 
 @dataclass(frozen=True)
 class JobAdded:
-    """The plan holds one job more; jobs are started in the order in which they are added.
+    """The plan holds one job more.
 
     Attributes:
         job_id: the job.
         state: where an earlier controller left it; what is terminal is never started again.
+        need: what it occupies.
+        expected_s: how long it will take; the longest is started first, equals in the order in which they are added.
+        tries: what went wrong with it so far.
     """
 
     job_id: str
     state: JobState = JobState.PLANNED
+    need: Need = Need()
+    expected_s: float = 0.0
+    tries: Tries = Tries()
 
 
 @dataclass(frozen=True)
-class SlotOpened:
-    """A slot can take jobs."""
-
-    slot: int
-
-
-@dataclass(frozen=True)
-class AttemptEnded:
-    """An attempt is over, however it ended."""
+class Estimated:
+    """What a waiting job will need is known better."""
 
     job_id: str
-    outcome: AttemptOutcome
+    need: Need
+    expected_s: float
+
+
+@dataclass(frozen=True)
+class DeviceExpected:
+    """A device of this sweep is not there yet: held by somebody else, or given back for a while."""
+
+    device: int
+
+
+@dataclass(frozen=True)
+class DeviceOpened:
+    """A device can take jobs.
+
+    Attributes:
+        device: its number.
+        n_shares: jobs side by side at most.
+        memory_gb: what they may use together; 0 where memory does not decide.
+    """
+
+    device: int
+    n_shares: int = 1
+    memory_gb: float = 0.0
+
+
+@dataclass(frozen=True)
+class DeviceClosing:
+    """A device is to be given back: its jobs save and go on elsewhere.
+
+    Attributes:
+        device: its number.
+        is_gone: it is broken or lost; else it may be opened again.
+    """
+
+    device: int
+    is_gone: bool = False
+
+
+@dataclass(frozen=True)
+class JobMovedUp:
+    """A job is to be started next."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class JobHeld:
+    """A job is to save if it runs, and wait until it is released."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class JobReleased:
+    """A held job may go on, or a failed or cancelled one is to be tried again."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class JobCancelled:
+    """A job is not wanted any more."""
+
+    job_id: str
 
 
 @dataclass(frozen=True)
@@ -48,15 +114,36 @@ class StopAsked:
     reason: str
 
 
-Event = JobAdded | SlotOpened | AttemptEnded | StopAsked
+Event = (
+    JobAdded
+    | Estimated
+    | DeviceExpected
+    | DeviceOpened
+    | DeviceClosing
+    | AttemptEnded
+    | JobMovedUp
+    | JobHeld
+    | JobReleased
+    | JobCancelled
+    | StopAsked
+)
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start a new attempt of a job in a slot."""
+    """Start a new attempt of a job.
+
+    Attributes:
+        job_id: the job.
+        devices: numbers of the devices it occupies.
+        share: its number among those that share the first of them.
+        is_halved: with half the images per forward pass, because all of them did not fit.
+    """
 
     job_id: str
-    slot: int
+    devices: tuple[int, ...]
+    share: int = 0
+    is_halved: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,45 +155,82 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Close:
+    """Give a device back; no job is on it any more."""
+
+    device: int
+
+
+@dataclass(frozen=True)
 class End:
-    """Nothing runs and nothing is left to start."""
+    """Nothing runs and nothing is left that could be started."""
 
     exit_code: int
 
 
-Instruction = Start | Stop | End
-
-STATE_AFTER = {
-    AttemptOutcome.COMPLETED: JobState.COMPLETED,
-    AttemptOutcome.PRUNED: JobState.PRUNED,
-    AttemptOutcome.FAILED: JobState.FAILED,
-    AttemptOutcome.INTERRUPTED: JobState.PAUSED,
-    AttemptOutcome.LOST: JobState.PAUSED,
-    AttemptOutcome.STALLED: JobState.FAILED,
-}
-# A job whose process vanished is tried again; the third loss under one controller is taken for its own fault.
-MAX_LOSSES = 3
+Instruction = Start | Stop | Close | End
 
 EXIT_DONE, EXIT_FAILED_JOBS, EXIT_RESUMABLE = 0, 1, 3
 
+# What is started first: what a user asked for, then what has begun already, then the rest of the plan.
+_NEXT, _BEGUN, _PLANNED = 0, 1, 2
+
 
 @dataclass
-class Schedule:
-    """First come, first served: a free slot takes the oldest waiting job; there is no batch and no barrier.
+class _Entry:
+    """What the schedule knows about a job."""
 
-    Attributes:
-        states: every job's state, in the order of the plan.
-        slots: slot number to the job it holds, or None.
-        waiting: jobs to start, oldest first.
-        losses: how often each job's process has vanished.
-        stopping: the reason once a stop was asked; then nothing is started any more.
+    number: int
+    state: JobState
+    need: Need
+    expected_s: float
+    tries: Tries
+    rank: int = _PLANNED
+    is_held: bool = False
+    is_cancelled: bool = False  # asked for while it runs
+    share: int = 0
+    devices: tuple[int, ...] = ()
+
+
+class Schedule:
+    """Longest expected job first; a free place takes the first waiting job that fits. No batch and no barrier.
+
+    Args:
+        max_losses: how many vanished processes of a job are put up with, the last of which fails it.
     """
 
-    states: dict[str, JobState] = field(default_factory=dict)
-    slots: dict[int, str | None] = field(default_factory=dict)
-    waiting: deque[str] = field(default_factory=deque)
-    losses: Counter[str] = field(default_factory=Counter)
-    stopping: str | None = None
+    def __init__(self, max_losses: int = MAX_LOSSES) -> None:
+        self._max_losses = max_losses
+        self._jobs: dict[str, _Entry] = {}
+        self._waiting: list[tuple[int, float, int, str]] = []
+        self._packing = Packing()
+        self._n_running = 0
+        self._n_open = 0  # jobs in no terminal state
+        self.stopping: str | None = None
+
+    @property
+    def states(self) -> dict[str, JobState]:
+        """Every job's state, in the order of the plan."""
+        return {job_id: entry.state for job_id, entry in self._jobs.items()}
+
+    def state_of(self, job_id: str) -> JobState | None:
+        """Return a job's state; None if there is no such job."""
+        entry = self._jobs.get(job_id)
+        return entry.state if entry else None
+
+    def tries_of(self, job_id: str) -> Tries:
+        """Return what counts against a job so far."""
+        return self._jobs[job_id].tries
+
+    def waiting_jobs(self) -> list[str]:
+        """Return the jobs that could be started, first one first."""
+        return [job_id for *_, job_id in self._waiting]
+
+    def after(self, event: AttemptEnded) -> Aftermath:
+        """Return what an ended attempt means for its job; the schedule itself is not changed."""
+        entry = self._jobs[event.job_id]
+        is_stopped = entry.is_cancelled or self.stopping is not None
+        return judge_end(event, entry.tries, self._max_losses, entry.is_cancelled, is_stopped)
 
     def handle(self, event: Event) -> Sequence[Instruction]:
         """Take one event and return what has to be done now, in order.
@@ -114,67 +238,154 @@ class Schedule:
         Raises:
             ValueError: the event cannot happen in this state.
         """
+        told: list[Instruction] = []
         if isinstance(event, JobAdded):
-            if event.job_id in self.states:
-                raise ValueError(f"job {event.job_id} was added before, state {self.states[event.job_id].value}")
-            if event.state is JobState.RUNNING:
-                raise ValueError(f"job {event.job_id} was left running: its attempt has to be ended first")
-            self.states[event.job_id] = event.state
-            if not event.state.is_terminal:
-                self.waiting.append(event.job_id)
-        elif isinstance(event, SlotOpened):
-            if event.slot in self.slots:
-                raise ValueError(f"slot {event.slot} was opened before")
-            self.slots[event.slot] = None
+            self._add(event)
         elif isinstance(event, AttemptEnded):
-            self._end_attempt(event)
-        else:
+            told += self._end_attempt(event)
+        elif isinstance(event, Estimated):
+            self._estimate(event)
+        elif isinstance(event, DeviceExpected):
+            self._packing.expect(event.device)
+        elif isinstance(event, DeviceOpened):
+            self._packing.open(event.device, event.n_shares, event.memory_gb)
+        elif isinstance(event, DeviceClosing):
+            told += self._close(event.device, event.is_gone)
+        elif isinstance(event, StopAsked):
             self.stopping = event.reason
-            return [Stop(job, event.reason) for job in self.slots.values() if job is not None] or self._end()
-        return [*self._fill(), *self._end()]
+            told += [Stop(job_id, event.reason) for job_id, entry in self._jobs.items() if _runs(entry)]
+        else:
+            told += self._obey(event)
+        return [*told, *self._fill(), *self._end()]
 
-    def _end_attempt(self, event: AttemptEnded) -> None:
-        if self.states.get(event.job_id) is not JobState.RUNNING:
-            state = self.states.get(event.job_id)
-            word = state.value if state else "unknown"
+    def _add(self, event: JobAdded) -> None:
+        if event.job_id in self._jobs:
+            raise ValueError(f"job {event.job_id} was added before, state {self._jobs[event.job_id].state.value}")
+        if event.state is JobState.RUNNING:
+            raise ValueError(f"job {event.job_id} was left running: its attempt has to be ended first")
+        rank = _BEGUN if event.state is JobState.PAUSED else _PLANNED
+        entry = _Entry(len(self._jobs), event.state, event.need, event.expected_s, event.tries, rank)
+        self._jobs[event.job_id] = entry
+        if not event.state.is_terminal:
+            self._n_open += 1
+            self._enqueue(event.job_id)
+
+    def _end_attempt(self, event: AttemptEnded) -> list[Instruction]:
+        entry = self._jobs.get(event.job_id)
+        if entry is None or not _runs(entry):
+            word = entry.state.value if entry else "unknown"
             raise ValueError(f"job {event.job_id} ended {event.outcome.value} without running (state {word})")
-        slot = next(number for number, job in self.slots.items() if job == event.job_id)
-        self.slots[slot] = None
-        self.states[event.job_id] = self.state_after(event)
-        if event.outcome is AttemptOutcome.LOST:
-            self.losses[event.job_id] += 1
-            if not self.states[event.job_id].is_terminal:
-                self.waiting.appendleft(event.job_id)
+        aftermath = self.after(event)
+        self._n_running -= 1
+        self._packing.leave(event.job_id, entry.devices)
+        gone = self._packing.note_error(entry.devices) if aftermath.is_device_error else []
+        entry.state, entry.tries, entry.devices, entry.rank = aftermath.state, aftermath.tries, (), _BEGUN
+        if aftermath.state.is_terminal:
+            self._n_open -= 1
+        else:
+            self._enqueue(event.job_id)
+        if aftermath.stops_sweep and self.stopping is None:
+            self.stopping = "disk"
+        told = [instruction for device in gone for instruction in self._close(device, is_gone=True)]
+        return [*told, *map(Close, self._packing.pop_empty())]
 
-    def state_after(self, event: AttemptEnded) -> JobState:
-        """Return the state that an ended attempt puts its job into; the schedule itself is not changed."""
-        if event.outcome is AttemptOutcome.LOST and self.losses[event.job_id] + 1 >= MAX_LOSSES:
-            return JobState.FAILED
-        return STATE_AFTER[event.outcome]
+    def _estimate(self, event: Estimated) -> None:
+        entry = self._jobs[event.job_id]
+        if _runs(entry) or entry.state.is_terminal:
+            return  # what it holds is held already
+        self._dequeue(event.job_id)
+        entry.need, entry.expected_s = event.need, event.expected_s
+        self._enqueue(event.job_id)
+
+    def _close(self, device: int, is_gone: bool) -> list[Instruction]:
+        jobs = self._packing.close(device, is_gone)
+        return [*(Stop(job_id, "interrupt") for job_id in jobs), *map(Close, self._packing.pop_empty())]
+
+    def _obey(self, event: JobMovedUp | JobHeld | JobReleased | JobCancelled) -> list[Instruction]:
+        """Carry out what a user wants of one job; what makes no sense in its state changes nothing."""
+        entry = self._jobs[event.job_id]
+        if isinstance(event, JobReleased):
+            if entry.state in (JobState.FAILED, JobState.CANCELLED):
+                entry.state, entry.tries, entry.rank = JobState.PLANNED, Tries(), _PLANNED
+                self._n_open += 1
+            elif not entry.is_held:
+                return []
+            entry.is_held = False
+            if not _runs(entry):
+                self._enqueue(event.job_id)
+        elif entry.state.is_terminal:
+            return []
+        elif isinstance(event, JobMovedUp):
+            self._dequeue(event.job_id)
+            entry.rank, entry.is_held = _NEXT, False
+            self._enqueue(event.job_id)
+        elif isinstance(event, JobHeld):
+            entry.is_held = True
+            if _runs(entry):
+                return [Stop(event.job_id, "interrupt")]
+            self._dequeue(event.job_id)
+            entry.state = JobState.PAUSED
+        elif _runs(entry):
+            entry.is_cancelled = True
+            return [Stop(event.job_id, "cancel")]
+        else:
+            self._dequeue(event.job_id)
+            entry.state = JobState.CANCELLED
+            self._n_open -= 1
+        return []
+
+    def _enqueue(self, job_id: str) -> None:
+        entry = self._jobs[job_id]
+        if not entry.is_held and not _runs(entry):
+            insort(self._waiting, _place_in_line(job_id, entry))
+
+    def _dequeue(self, job_id: str) -> None:
+        place = _place_in_line(job_id, self._jobs[job_id])
+        if place in self._waiting:
+            self._waiting.remove(place)
 
     def _fill(self) -> list[Instruction]:
         if self.stopping:
             return []
         started: list[Instruction] = []
-        for slot, job in self.slots.items():
-            if job is None and self.waiting:
-                job_id = self.waiting.popleft()
-                self.slots[slot] = job_id
-                self.states[job_id] = JobState.RUNNING
-                started.append(Start(job_id, slot))
+        self._packing.begin_round()
+        kept: list[tuple[int, float, int, str]] = []
+        for position, place in enumerate(self._waiting):
+            if not self._packing.has_room():
+                kept += self._waiting[position:]
+                break
+            job_id = place[-1]
+            entry = self._jobs[job_id]
+            found = self._packing.place(job_id, entry.need)
+            if found is None:
+                kept.append(place)
+                continue
+            entry.devices, entry.share = found
+            entry.state, entry.is_cancelled = JobState.RUNNING, False
+            self._n_running += 1
+            started.append(Start(job_id, entry.devices, entry.share, entry.tries.n_ooms > 0))
+        if started:
+            self._waiting = kept
         return started
 
     def _end(self) -> list[Instruction]:
-        if any(job is not None for job in self.slots.values()) or (self.waiting and not self.stopping):
+        if self._n_running or not self._packing.was_told_of_devices:
             return []
-        if not self.slots:
-            return []
-        return [End(self.exit_code())]
+        needs = {self._jobs[job_id].need for *_, job_id in self._waiting}
+        can_go_on = self.stopping is None and any(map(self._packing.could_fit, needs))
+        return [] if can_go_on else [End(self.exit_code())]
 
     def exit_code(self) -> int:
         """Return the exit code that the states call for: 0 all done, 1 some failed, 3 something left to do."""
-        if not all(state.is_terminal for state in self.states.values()):
+        if self._n_open:
             return EXIT_RESUMABLE
-        if JobState.FAILED in self.states.values():
-            return EXIT_FAILED_JOBS
-        return EXIT_DONE
+        is_failed = any(entry.state is JobState.FAILED for entry in self._jobs.values())
+        return EXIT_FAILED_JOBS if is_failed else EXIT_DONE
+
+
+def _runs(entry: _Entry) -> bool:
+    return entry.state is JobState.RUNNING
+
+
+def _place_in_line(job_id: str, entry: _Entry) -> tuple[int, float, int, str]:
+    return (entry.rank, -entry.expected_s, entry.number, job_id)

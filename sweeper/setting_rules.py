@@ -5,15 +5,18 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runners.contract.metrics import BEST_BY
+from runners.contract.records import KeptCheckpoints
 
 # Where MMDetection itself takes null for "leave it out"; elsewhere null is refused unless it is the default.
 NULLABLE_NODES = ("model", "pipeline", "optim_wrapper", "param_scheduler", "load_from")
+# Settings that take a number or a word; the table says which.
+SEVERAL_KINDS = ("gpus", "jobs_per_gpu", "probe")
 NULLABLE_SPLITS = ("dataset.val", "dataset.test")
 
 
@@ -61,6 +64,7 @@ def choice(*names: str) -> Rule:
 
 
 _TEXT = Rule("text", lambda value: isinstance(value, str) and bool(value))
+_TRUTH = Rule("true or false", lambda value: isinstance(value, bool))
 _SIDE_PX = whole(32, 4096)  # below 32 the coarsest level of the neck has no pixel left
 
 # The one table of ranges. A key that a config has not is not looked at.
@@ -79,15 +83,30 @@ SETTINGS: Mapping[str, Rule] = {
         f"two sides in pixels, [WIDTH, HEIGHT], each {_SIDE_PX.wanted}",
         lambda value: isinstance(value, list) and len(value) == 2 and all(map(_SIDE_PX.accepts, value)),
     ),
-    "image_size.keep_ratio": Rule("true or false", lambda value: isinstance(value, bool)),
+    "image_size.keep_ratio": _TRUTH,
     "evaluation.n_train_images": whole(0),
     "dataset.root": Rule("a folder", _TEXT.accepts, takes_null=True),  # null: generated data has its own place
     "dataset.n_folds": whole(2, 1000, takes_null=True),
     "dataset.split_seed": whole(0),
-    "dataset.skip_broken_images": Rule("true or false", lambda value: isinstance(value, bool)),
+    "dataset.skip_broken_images": _TRUTH,
     "dataset.group_by": Rule("a key of the image records, or null", _TEXT.accepts, takes_null=True),
     "gpus": Rule("all, none, or device numbers such as 0,1", lambda value: isinstance(value, str | int | list)),
-    "jobs_per_gpu": whole(1, 64),
+    "jobs_per_gpu": Rule(
+        "a whole number from 1 to 64, or auto", lambda value: value == "auto" or (_is_whole(value) and 1 <= value <= 64)
+    ),
+    "devices_per_job": whole(1, 64),
+    "busy_gpus": choice("wait", "use"),
+    "probe": Rule("auto, true or false", lambda value: value == "auto" or isinstance(value, bool)),
+    "share": choice("private", "group"),
+    "keep": choice(*get_args(KeptCheckpoints)),
+    "check_disk": _TRUTH,
+    "reuse": _TRUTH,
+    "max_losses": whole(1),
+    "first_step_limit_min": number(0, low_is_out=True),
+    "step_limit_min": number(0, low_is_out=True),
+    "entry": Rule(
+        "a Python module", lambda value: isinstance(value, str) and re.fullmatch(r"[\w.]+", value) is not None
+    ),
     "n_workers": whole(0, 256, takes_null=True),
     "batch_per_step": whole(1, takes_null=True),
     "job_limit": whole(1),
@@ -100,6 +119,7 @@ SETTINGS: Mapping[str, Rule] = {
     ),
     "tracking.uri": Rule("an address, or null", _TEXT.accepts, takes_null=True),
     "tracking.experiment": _TEXT,
+    "tracking.required": _TRUTH,
 }
 
 
@@ -141,7 +161,7 @@ def type_problem(key: str, default: Any, value: Any, line: str) -> str | None:
         can_be_left_out = key in NULLABLE_SPLITS or key.partition(".")[0] in NULLABLE_NODES
         if default is None or can_be_left_out or (rule and rule.takes_null):
             return None
-    elif default is None or key == "gpus" or _is_open(value) or _is_of_a_kind(default, value):
+    elif default is None or key in SEVERAL_KINDS or _is_open(value) or _is_of_a_kind(default, value):
         return None
     what = f"{_kind(value)} {_shown(value)}" if value is not None else "null"
     wanted = rule.wanted if rule else _kind(default)

@@ -1,21 +1,29 @@
-"""What a job occupies of a device, as arithmetic: no device is touched here."""
+"""Devices, and what a job occupies of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+# Where memory decides how many jobs share a GPU, more than this is never tried: they would take turns all the time.
+MAX_AUTO_SHARES = 8
+# What the driver and fragmentation leave of a device's memory.
+USABLE_MEMORY = 0.95
+
+SharesSetting = int | Literal["auto"]
+
 
 @dataclass(frozen=True)
 class Device:
-    """A physical GPU, or the CPU as a whole.
+    """A GPU, a MIG instance of one, or the CPU as a whole.
 
     Attributes:
         kind: ``cuda`` or ``cpu``.
         index: NVML's index of the GPU (0 for the CPU), as `gpus=` names it.
         uuid: what CUDA_VISIBLE_DEVICES takes (``GPU-...``, ``MIG-...``); empty for the CPU.
         name: for people.
-        node: the device's file, on which it is leased; empty for the CPU, which has no lease.
+        node: the physical device's file, on which it is leased; empty for the CPU, which has no lease.
         memory_gb: total memory in 1e9 bytes; 0 where unknown.
+        instance: number of the MIG instance on its GPU; None for a whole GPU.
     """
 
     kind: Literal["cpu", "cuda"]
@@ -24,40 +32,74 @@ class Device:
     name: str
     node: str
     memory_gb: float
+    instance: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What tables call it: ``gpu1``, ``gpu1:0`` (a MIG instance), ``cpu``."""
+        if self.kind == "cpu":
+            return "cpu"
+        return f"gpu{self.index}" if self.instance is None else f"gpu{self.index}:{self.instance}"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a device offers to jobs.
+
+    Attributes:
+        n_shares: jobs side by side at most.
+        memory_gb: what they may use together; 0 where memory does not decide.
+    """
+
+    n_shares: int
+    memory_gb: float = 0.0
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one job at a time.
+    """What one job holds.
 
     Attributes:
-        number: from 0, unique in the sweep.
-        device: what the job sees; shares of one device are several slots.
+        devices: what the job sees, in order.
+        share: its number among the jobs that share the device.
+        n_shares: how many of them there may be.
         n_threads: CPU threads of the job.
     """
 
-    number: int
-    device: Device
+    devices: tuple[Device, ...]
+    share: int
+    n_shares: int
     n_threads: int
 
     @property
+    def kind(self) -> Literal["cpu", "cuda"]:
+        """What the job trains on."""
+        return self.devices[0].kind
+
+    @property
     def label(self) -> str:
-        """What tables call it: ``gpu1``, ``cpu/0``."""
-        return f"gpu{self.device.index}" if self.device.kind == "cuda" else f"cpu/{self.number}"
+        """What tables call it: ``gpu1``, ``gpu1/0``, ``gpu0+gpu1``, ``cpu/0``."""
+        name = "+".join(device.label for device in self.devices)
+        return f"{name}/{self.share}" if self.kind == "cpu" or self.n_shares > 1 else name
 
 
-def plan_slots(devices: Sequence[Device], jobs_per_gpu: int, n_cores: int) -> list[Slot]:
-    """Divide devices into slots and the cores among them.
+def offer_of(device: Device, jobs_per_gpu: SharesSetting, n_cores: int, host_memory_gb: float) -> Offer:
+    """Return what a device offers under the setting `jobs_per_gpu`.
 
     Args:
-        devices: what the sweep has leased; GPUs, or the one CPU.
-        jobs_per_gpu: jobs side by side on one device.
-        n_cores: CPU cores that the process may use.
+        device: the device.
+        jobs_per_gpu: a fixed number of jobs, or ``auto``: as many as fit into its memory.
+        n_cores: CPU cores that the sweep may use.
+        host_memory_gb: total memory of the machine, in 1e9 bytes.
     """
-    n_slots = len(devices) * jobs_per_gpu
-    n_threads = max(1, n_cores // n_slots)
-    # Shares of one device are dealt out last, so that a short queue spreads over all devices.
-    return [
-        Slot(number, device, n_threads)
-        for number, device in enumerate(device for _ in range(jobs_per_gpu) for device in devices)
-    ]
+    if jobs_per_gpu != "auto":
+        return Offer(jobs_per_gpu)
+    if device.kind == "cpu":
+        return Offer(n_cores, USABLE_MEMORY * host_memory_gb)
+    return Offer(MAX_AUTO_SHARES, USABLE_MEMORY * device.memory_gb)
+
+
+def threads_per_device_share(offers: Sequence[Offer], n_jobs: int, n_cores: int) -> int:
+    """Return the CPU threads of a job for each of its devices: the cores dealt out among all that can run at once."""
+    n_places = max(1, min(sum(offer.n_shares for offer in offers), n_jobs))
+    return max(1, n_cores // n_places)

@@ -9,18 +9,38 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
+from runners.contract.identity import job_identity
+from runners.contract.states import JobState
+from runners.contract.yamlfile import load_yaml
 from sweeper.axes import Axes
 from sweeper.dataset import PreparedDataset, prepare_dataset
+from sweeper.left import LeftSweep
 from sweeper.plan import Plan, PlannedJob
 from sweeper.redaction import MASK
 from sweeper.report import find_sweep
 from sweeper.settings import sweep_settings
+from sweeper.sweep_file import read_sweep_file
+from sweeper.versions import stack_versions
 
 # What may be another machine's affair by now; everything else of a sweep stays as it was planned, and as a checkpoint
 # knows it.
-CHANGEABLE = ("gpus", "jobs_per_gpu", "n_workers", "tracking.uri")
+CHANGEABLE = (
+    "gpus",
+    "jobs_per_gpu",
+    "busy_gpus",
+    "n_workers",
+    "batch_per_step",
+    "keep",
+    "max_losses",
+    "first_step_limit_min",
+    "step_limit_min",
+    "tracking.uri",
+)
+# Said on the command line that what has changed since the sweep was planned is meant.
+ACCEPT = "accept_change"
 
 
 @dataclass(frozen=True)
@@ -30,10 +50,12 @@ class StoredSweep:
     Attributes:
         plan: its jobs and settings.
         command: the command line that started it.
+        accepts_change: what has changed since it was planned is meant.
     """
 
     plan: Plan
     command: Sequence[str]
+    accepts_change: bool = False
 
 
 def asked_sweep(verb: str, words: Sequence[str]) -> tuple[SweepFolder, list[str]]:
@@ -60,32 +82,73 @@ def read_stored(sweep: SweepFolder, changes: Sequence[str]) -> StoredSweep:
     Raises:
         UserError: a setting that cannot be changed.
     """
-    stored = yaml.safe_load(sweep.sweep.read_text(encoding="utf-8"))
+    stored = read_sweep_file(sweep)
     datasets = {entry["fingerprint"]: entry for entry in stored["datasets"]}
     axes = Axes(stored["axes"], [], [])
-    jobs = [_read_job(sweep, job, datasets[job["fingerprint"]], axes) for job in stored["jobs"]]
+    jobs = [read_job(sweep, job, datasets[job["fingerprint"]], axes) for job in stored["jobs"]]
+    accepts = f"{ACCEPT}=true" in changes
+    changes = [change for change in changes if change.partition("=")[0] != ACCEPT]
     plan = Plan(jobs, axes, _changed(stored["settings"], changes), [])
-    return StoredSweep(plan, stored["command"])
+    return StoredSweep(plan, stored["command"], accepts)
 
 
-def refuse_changed_data(stored: StoredSweep, sweep: SweepFolder) -> None:
-    """Prepare the data of every job again; folds and shapes, which detsweep made itself, are made again if gone.
+def find_changes(stored: StoredSweep, sweep: SweepFolder, left: LeftSweep) -> list[str]:
+    """Return a line for each thing that is no longer what the sweep was planned with: data, configs, versions.
 
-    Raises:
-        UserError: a data set is no longer the one that the sweep was planned with.
+    Folds and shapes, which detsweep made itself, are made again if they are gone.
     """
+    changes: list[str] = []
     for job in stored.plan.jobs:
+        if left.states.get(job.job_id, JobState.PLANNED).is_terminal:
+            continue
         found = prepare_dataset(job.dataset.source, sweep.path.parent, job.config["fold"])
         if found.fingerprint != job.dataset.fingerprint:
             sizes = [f"{split} {n} -> {found.n_images.get(split, 0)}" for split, n in job.dataset.n_images.items()]
-            raise UserError(
+            changes.append(
                 f"data set changed in {job.dataset.source['root']}: fingerprint {job.dataset.fingerprint[:12]} -> "
-                f"{found.fingerprint[:12]}, images {', '.join(sizes)}; put the old files back, or start a new sweep"
+                f"{found.fingerprint[:12]}, images {', '.join(sizes)}"
             )
+        planned = left.jobs[job.job_id].config_sha256 if job.job_id in left.jobs else ""
+        path = sweep.job(job.job_id).config
+        if planned and sha256_of(path) != planned:
+            changes.append(f"config changed in {path}: SHA-256 {planned[:12]} -> {sha256_of(path)[:12]}")
+    now = stack_versions()
+    for name in sorted({*left.versions, *now}):
+        before, after = left.versions.get(name, "none"), now.get(name, "none")
+        if before != after:
+            changes.append(f"version changed of {name}: {before} -> {after}")
+    return list(dict.fromkeys(changes))
 
 
-def _read_job(sweep: SweepFolder, job: Mapping[str, Any], dataset: Mapping[str, Any], axes: Axes) -> PlannedJob:
-    config = yaml.safe_load(sweep.job(job["id"]).config.read_text(encoding="utf-8"))
+def refuse_changes(stored: StoredSweep, sweep: SweepFolder, left: LeftSweep) -> list[str]:
+    """Return what has changed since the sweep was planned, if that is accepted.
+
+    Raises:
+        UserError: it is not; all changes, one line each.
+    """
+    changes = find_changes(stored, sweep, left)
+    if changes and not stored.accepts_change:
+        raise UserError(*(f"{change}; put it back, or go on all the same with {ACCEPT}=true" for change in changes))
+    return changes
+
+
+def read_job(sweep: SweepFolder, job: Mapping[str, Any], dataset: Mapping[str, Any], axes: Axes) -> PlannedJob:
+    """Return a job as it was planned.
+
+    Args:
+        sweep: the sweep's folder.
+        job: what ``sweep.yaml`` says of it.
+        dataset: what it says of its data set.
+        axes: of the sweep.
+
+    Raises:
+        UserError: its config is missing or damaged.
+    """
+    path = sweep.job(job["id"]).config
+    try:
+        config = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"config of a job in {path}: {' '.join(str(error).split())}; restore the file") from None
     prepared = PreparedDataset(
         node=config["dataset"],
         source=dataset["source"],
@@ -96,9 +159,9 @@ def _read_job(sweep: SweepFolder, job: Mapping[str, Any], dataset: Mapping[str, 
         warnings=[],
     )
     values = dict(override.split("=", 1) for override in job["overrides"] if "=" in override)
-    return PlannedJob(
-        job["id"], job["title"], job["overrides"], {key: values[key] for key in axes.values}, config, prepared
-    )
+    place = {key: values[key] for key in axes.values if key in values}
+    identity = job_identity(config, dataset["fingerprint"])
+    return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity)
 
 
 def _changed(settings: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

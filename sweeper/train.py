@@ -1,97 +1,164 @@
 """A written sweep is run to its report, and every run of it shipped to the tracking store."""
 
+import os
 import shlex
-from collections.abc import Sequence
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
-from sweeper.controller import Controller
-from sweeper.executors.base import Executor
-from sweeper.journal import Journal
+from runners.contract.records import AttemptMode
+from sweeper.attempt_start import AttemptSettings
+from sweeper.controller import Controller, JobEstimates, Limits
+from sweeper.journal import Journal, read_journal
 from sweeper.left import LeftSweep
+from sweeper.machine import Machine
 from sweeper.plan import Plan
+from sweeper.processes import birth_of, boot_id
 from sweeper.progress import Progress
 from sweeper.report import print_report
-from sweeper.slots import Slot
+from sweeper.sweep_folder import UMASKS
+from sweeper.sweep_view import SweepView
 from sweeper.sync import ship_left
 from sweeper.tracking import Tracker
 from sweeper.tracking_store import page_lines, run_tags, tracking_settings
+from sweeper.versions import stack_versions
 
 # How long the end of a sweep waits for a slow store; what has not arrived by then stays in the sweep's folder.
 DRAIN_S = 120.0
 
 
-def train_jobs(
-    plan: Plan,
-    folder: SweepFolder,
-    journal: Journal,
-    slots: Sequence[Slot],
-    executor: Executor,
-    command: Sequence[str],
-    console: Console,
-    left: LeftSweep | None = None,
-) -> int:
-    """Train what is left of a plan whose folders are written; print and write the report.
+@dataclass(frozen=True)
+class SweepRun:
+    """One sweep whose folders are written, and all that is needed to run it.
 
-    Args:
+    Attributes:
         plan: the jobs and the sweep's settings.
         folder: the sweep's folder.
         journal: of this sweep, owned by the caller.
-        slots: where jobs can run.
-        executor: what runs them.
+        machine: devices and executor.
         command: the command line that started the sweep.
-        console: where to print.
+        estimates: what its jobs are expected to need.
         left: what an earlier controller of the sweep left, nothing of it running.
+    """
+
+    plan: Plan
+    folder: SweepFolder
+    journal: Journal
+    machine: Machine
+    command: Sequence[str]
+    estimates: JobEstimates | None = None
+    left: LeftSweep | None = None
+
+
+def train_jobs(run: SweepRun, console: Console) -> int:
+    """Train what is left of a plan whose folders are written; print and write the report.
+
+    Args:
+        run: the sweep.
+        console: where to print.
 
     Returns:
         The exit code.
     """
-    console.print(Text(f"sweep {folder.path}: {plan.count} on {_describe(slots)}"), soft_wrap=True)
-    settings = plan.settings
-    tracking = tracking_settings(settings["tracking"], folder.path.parent)
-    states = left.states if left else {}
-    with Progress(console, {job.job_id: job.title for job in plan.jobs}, left=states) as progress:
+    plan, folder = run.plan, run.folder
+    console.print(
+        Text(f"sweep {folder.path}: {plan.count} on {_describe(run.machine, len(plan.jobs))}"), soft_wrap=True
+    )
+    if console.is_terminal:
+        hint = "closing this terminal pauses the sweep; with --detach it keeps running"
+        console.print(Text(hint), style="dim", soft_wrap=True)
+    tracking = tracking_settings(plan.settings["tracking"], folder.path.parent)
+    view = SweepView(folder)
+    for event in read_journal(folder.journal):
+        view.event(event)
+    with Progress(console, view) as progress:
         tracker = Tracker(tracking, folder, progress.say)
         tags = run_tags()
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
-        tracker.open_sweep(folder.sweep_id, axes, {**tags, "detsweep.command": shlex.join(command)})
-        if left is not None:
-            ship_left(tracker, plan.jobs, folder, left)
+        tracker.open_sweep(folder.sweep_id, axes, {**tags, "detsweep.command": shlex.join(run.command)})
+        if run.left is not None:
+            ship_left(tracker, plan.jobs, folder, run.left)
         controller = Controller(
             {job.job_id: job for job in plan.jobs},
             folder,
-            slots,
-            executor,
-            journal,
+            run.machine,
+            run.journal,
             tracker,
             progress,
-            n_workers=settings["n_workers"],
-            batch_per_step=settings["batch_per_step"],
+            attempt_settings(plan.settings),
+            _limits(plan.settings),
             tags=tags,
-            left=states,
+            left=run.left,
+            estimates=run.estimates,
         )
-        exit_code = controller.run()
+        try:
+            exit_code = controller.run()
+        except UserError:
+            # The disk does not take what happens next; what the store has not received waits for the resumed sweep.
+            tracker.close(0.0)
+            raise
     print_report(folder, console)
     tracker.end_sweep("FINISHED" if exit_code in (0, 1) else "KILLED", folder.report)
     n_waiting = tracker.close(DRAIN_S)
     if n_waiting:
         told = f"note: {n_waiting} records have not reached the tracking store; they are kept in {folder.path}"
-        console.print(Text(told), soft_wrap=True)
+        console.print(Text(f"{told}; detsweep sync ships them"), soft_wrap=True)
     elif tracking.uri is not None:
         for line in page_lines(tracking.uri, tracker.experiment_id, tracker.run_ids):
             console.print(Text(line), soft_wrap=True)
     if exit_code not in (0, 1):
-        console.print(
-            Text(f"not finished; go on with: detsweep resume {shlex.quote(str(folder.path))}"), soft_wrap=True
-        )
+        told = f"not finished; go on with: detsweep resume {shlex.quote(str(folder.path))}"
+        console.print(Text(told), soft_wrap=True)
     return exit_code
 
 
-def _describe(slots: Sequence[Slot]) -> str:
-    devices = ", ".join(sorted({slot.device.name for slot in slots}))
-    n_threads = slots[0].n_threads
-    threads = "1 thread each" if n_threads == 1 else f"{n_threads} threads each"
-    shares = f", {threads}" if slots[0].device.kind == "cpu" else ""
-    return f"{len(slots)} slot{'s' if len(slots) > 1 else ''} ({devices}{shares})"
+def attempt_settings(settings: Mapping[str, Any], mode: AttemptMode = "train") -> AttemptSettings:
+    """Return what a sweep's settings say about its attempts."""
+    return AttemptSettings(
+        mode,
+        n_workers=settings["n_workers"],
+        batch_per_step=settings["batch_per_step"],
+        n_devices=settings["devices_per_job"],
+        keep=settings["keep"],
+        umask=UMASKS[settings["share"]],
+    )
+
+
+def start_event(command: Sequence[str], mode: AttemptMode) -> dict[str, Any]:
+    """Return what the journal says of a controller that begins."""
+    pid = os.getpid()
+    return {
+        "pid": pid,
+        "born_at": birth_of(pid),
+        "host": socket.gethostname(),
+        "boot_id": boot_id(),
+        "command": list(command),
+        "mode": mode,
+        "versions": stack_versions(),
+        "python": sys.executable,
+    }
+
+
+def _limits(settings: Mapping[str, Any]) -> Limits:
+    return Limits(
+        settings["max_losses"],
+        first_step_s=60 * settings["first_step_limit_min"],
+        step_s=60 * settings["step_limit_min"],
+    )
+
+
+def _describe(machine: Machine, n_jobs: int) -> str:
+    devices = ", ".join(sorted({device.name for device in machine.pool.devices}))
+    n_shares = sum(offer.n_shares for offer in machine.offers)
+    slots = f"{n_shares} slot{'s' if n_shares > 1 else ''}"
+    if machine.pool.devices[0].kind == "cuda":
+        return f"{slots} ({devices})"
+    n_threads = machine.slot((0,), 0, n_jobs).n_threads
+    return f"{slots} ({devices}, {'1 thread' if n_threads == 1 else f'{n_threads} threads'} each)"

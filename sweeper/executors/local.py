@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import selectors
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,12 +31,13 @@ class LocalExecutor(Executor):
 
     Args:
         log: where the server's own messages go.
-        leases: descriptors that server and jobs inherit, so that a device stays held until the last of them is gone.
+        entry: the module whose ``run_attempt(folder)`` executes an attempt.
     """
 
-    def __init__(self, log: Path, leases: Sequence[int] = ()) -> None:
+    def __init__(self, log: Path, entry: str = "runners.job") -> None:
         self._log = log
-        self._leases = tuple(leases)
+        self._entry = entry
+        self._leases: dict[str, int] = {}
         self._running: dict[str, AttemptFolder] = {}
         self._has_started = False
         self._n_restarts = 0
@@ -44,14 +46,15 @@ class LocalExecutor(Executor):
     def _start_server(self) -> None:
         # -m looks into the working directory first: it must be the folder of our own `runners`.
         root = Path(runners.__file__).parents[1]
-        with self._log.open("ab") as stderr:
+        # A socket and no pipe: locked descriptors travel with the requests.
+        self._requests, server_end = socket.socketpair()
+        with self._log.open("ab") as stderr, server_end:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "runners.server"],
-                stdin=subprocess.PIPE,
+                [sys.executable, "-m", "runners.server", "--entry", self._entry],
+                stdin=server_end.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 cwd=root,
-                pass_fds=self._leases,
                 # Ctrl-C in the terminal is for the controller, who then tells the jobs.
                 start_new_session=True,
             )
@@ -60,12 +63,15 @@ class LocalExecutor(Executor):
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server.stdout, selectors.EVENT_READ)
         self._partial = b""
+        for lease, descriptor in self._leases.items():
+            self._send({"op": "hold", "lease": lease}, descriptor)
 
-    def start(self, attempt: AttemptFolder, environment: Mapping[str, str]) -> None:
+    def start(self, attempt: AttemptFolder, environment: Mapping[str, str], leases: Sequence[str] = ()) -> None:
         """See `Executor.start`."""
         self._has_started = True
         self._running[str(attempt.path)] = attempt
-        self._send({"op": "start", "attempt": str(attempt.path), "env": dict(environment)})
+        told = {"attempt": str(attempt.path), "env": dict(environment), "leases": list(leases)}
+        self._send({"op": "start", **told})
 
     def terminate(self, attempt: AttemptFolder) -> None:
         """See `Executor.terminate`."""
@@ -74,6 +80,20 @@ class LocalExecutor(Executor):
     def kill(self, attempt: AttemptFolder) -> None:
         """See `Executor.kill`."""
         self._send({"op": "kill", "attempt": str(attempt.path)})
+
+    def dump(self, attempt: AttemptFolder) -> None:
+        """See `Executor.dump`."""
+        self._send({"op": "dump", "attempt": str(attempt.path)})
+
+    def hold(self, lease: str, descriptor: int) -> None:
+        """See `Executor.hold`."""
+        self._leases[lease] = descriptor
+        self._send({"op": "hold", "lease": lease}, descriptor)
+
+    def release(self, lease: str) -> None:
+        """See `Executor.release`."""
+        del self._leases[lease]
+        self._send({"op": "release", "lease": lease})
 
     def wait(self, timeout_s: float) -> Sequence[ExecutorEvent]:
         """See `Executor.wait`.
@@ -97,9 +117,7 @@ class LocalExecutor(Executor):
 
     def close(self) -> None:
         """See `Executor.close`."""
-        assert self._server.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._server.stdin.close()
+        self._requests.close()
         if not self._has_started:
             # Still importing, most likely: nobody should wait ten seconds to be told of a typing error.
             self._server.kill()
@@ -119,25 +137,26 @@ class LocalExecutor(Executor):
         if self._n_restarts == MAX_RESTARTS:
             raise ServerGoneError(f"{told}, after {MAX_RESTARTS} restarts; its messages: {self._log}")
         self._n_restarts += 1
-        lost = [Exited(attempt, status, told) for attempt in self._running.values()]
+        lost = [Exited(attempt, status, told, is_own_fault=False) for attempt in self._running.values()]
         self._running.clear()
         self._start_server()
         return lost
 
     def _forget_server(self) -> None:
-        assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._selector.close()
-        with contextlib.suppress(BrokenPipeError):
-            self._server.stdin.close()
+        self._requests.close()
         self._server.stdout.close()
 
-    def _send(self, message: Mapping[str, Any]) -> None:
-        assert self._server.stdin is not None
+    def _send(self, message: Mapping[str, Any], descriptor: int | None = None) -> None:
+        line = json.dumps(message).encode("utf-8") + b"\n"
         # A server that is gone is found by `wait`, which tells of its jobs and starts another.
-        with contextlib.suppress(BrokenPipeError):
-            self._server.stdin.write(json.dumps(message).encode("utf-8") + b"\n")
-            self._server.stdin.flush()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            n_sent = 0
+            if descriptor is not None:
+                # With the first bytes of the line that names it.
+                n_sent = socket.send_fds(self._requests, [line], [descriptor])
+            self._requests.sendall(line[n_sent:])
 
 
 def _event(message: Mapping[str, Any]) -> ExecutorEvent | None:

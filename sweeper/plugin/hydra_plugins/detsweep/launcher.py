@@ -20,11 +20,11 @@ class LocalLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Nothing is needed of what Hydra composed."""
 
-    def start_executor(self, log: Path, leases: Sequence[int]) -> "Executor":
+    def start_executor(self, log: Path, entry: str) -> "Executor":
         """Start the executor: its warm process begins to import at once, in the background."""
         from sweeper.executors.local import LocalExecutor
 
-        return LocalExecutor(log, leases)
+        return LocalExecutor(log, entry)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Refuse: a batch of jobs would bring the batch barrier back."""
