@@ -38,7 +38,7 @@ class SweepReader:
         try:
             for event, behind in read_lines(self._sweep.journal, self._offset):
                 self._offset = behind
-                job_id = event.get("job")
+                job_id = str(event.get("job"))
                 if event["event"] == "started":
                     attempt = AttemptFolder(self._sweep.job(job_id).attempts / str(event["attempt"]))
                     self._running[job_id] = attempt, 0

@@ -1,7 +1,7 @@
 """What is known of a sweep at this moment: a read-only fold of its journal's events and its jobs' metric records.
 
-The controller's live table is fed with events as they are written; `status`, `attach` and `ls` read the same events from
-the folder (`sweeper.sweep_reader`). Both end in the same view.
+The controller's live table is fed with events as they are written; `status`, `attach` and `ls` read the same events
+from the folder (`sweeper.sweep_reader`). Both end in the same view.
 """
 
 from collections import Counter
