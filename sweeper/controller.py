@@ -7,21 +7,17 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
 
-import psutil
-
 from runners.contract.digest import sha256_of
 from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, SweepFolder
-from runners.contract.jsonfile import write_text
-from runners.contract.records import AttemptResult, AttemptSpec, MetricRecord, read_metrics
+from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.adding import take_added_jobs
-from sweeper.attempt_ends import MAX_LOSSES, Aftermath, AttemptEnded, Tries
-from sweeper.attempt_start import AttemptSettings, can_halve, make_spec
+from sweeper.attempt_ends import Aftermath, Tries
+from sweeper.attempt_start import AttemptSettings, make_spec
 from sweeper.executors.base import Exited, Started
 from sweeper.journal import Journal
 from sweeper.left import LeftSweep
-from sweeper.losses import count_kernel_kills, explain_loss, resident_gb
 from sweeper.machine import Machine
 from sweeper.orders import Orders, handle_and_note
 from sweeper.packing import Need
@@ -29,6 +25,7 @@ from sweeper.plan import PlannedJob
 from sweeper.processes import birth_of
 from sweeper.progress import Display
 from sweeper.requests import Request
+from sweeper.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
 from sweeper.schedule import (
     Close,
     DeviceExpected,
@@ -46,15 +43,8 @@ from sweeper.schedule import (
 from sweeper.slots import Slot
 from sweeper.tracked_job import tracked_job
 from sweeper.tracking import Tracker
-from sweeper.watchdog import Watchdog
 
 TICK_S = 0.5
-# From being told to stop to being killed; a checkpoint of gigabytes on a slow disk takes its time.
-GRACE_S = 60.0
-# From the request for its stacks to TERM, and on to KILL, for an attempt that stands still.
-DUMP_S = 1.0
-STALL_GRACE_S = 30.0
-SAMPLE_S = 2.0
 N_LOG_LINES = 10
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -67,56 +57,6 @@ class JobEstimates(Protocol):
 
     def learn(self, job: PlannedJob, spec: AttemptSpec, slot: Slot, result: AttemptResult) -> bool:
         """Take in what a finished job took; return whether others should be estimated again now."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What is put up with.
-
-    Attributes:
-        max_losses: the vanished process of a job that fails it.
-        first_step_s: until the first iteration of an attempt is done.
-        step_s: for each later step.
-        grace_s: from being told to stop to being killed.
-    """
-
-    max_losses: int = MAX_LOSSES
-    first_step_s: float = 20 * 60.0
-    step_s: float = 30 * 60.0
-    grace_s: float = GRACE_S
-
-
-@dataclass
-class RunningAttempt:
-    """An attempt that lives.
-
-    Attributes:
-        job: what it executes.
-        folder: its folder.
-        spec: how.
-        slot: where it runs.
-        kernel_kills: `count_kernel_kills` when it was started.
-        pid: its process, once it is known.
-        offset: bytes of its metrics that have been read.
-        told: what it was told to stop for.
-        terminate_at_s: when TERM follows (monotonic seconds); None if it is not due.
-        kill_at_s: when KILL follows.
-        stall: why it is taken to stand still.
-        peak_host_gb: the most resident memory that it was seen with.
-    """
-
-    job: PlannedJob
-    folder: AttemptFolder
-    spec: AttemptSpec
-    slot: Slot
-    kernel_kills: int
-    pid: int | None = None
-    offset: int = 0
-    told: str | None = None
-    terminate_at_s: float | None = None
-    kill_at_s: float | None = None
-    stall: str | None = None
-    peak_host_gb: float = 0.0
 
 
 @dataclass
@@ -154,14 +94,11 @@ class Controller:
     def __post_init__(self) -> None:
         """Begin with an empty schedule."""
         self._schedule = Schedule(self.limits.max_losses)
-        self._watchdog = Watchdog(self.limits.first_step_s, self.limits.step_s)
         self._orders = Orders(self.sweep, self.machine.pool)
-        self._running: dict[str, RunningAttempt] = {}
+        self._running = RunningAttempts(self.machine.executor, self.limits, self.display.say, self.clock)
         self._signals: list[int] = []
         self._n_signals_handled = 0
-        self._next_sample_s = 0.0
         self._told_obstacles: dict[int, str] = {}
-        self._total_gb = psutil.virtual_memory().total / 1e9
 
     def run(self) -> int:
         """Run until nothing is left to do; return the exit code (0, 1, 3, or 128 + signal).
@@ -243,7 +180,7 @@ class Controller:
         if isinstance(instruction, Start):
             self._start(instruction)
         elif isinstance(instruction, Stop):
-            self._stop(self._running[instruction.job_id], instruction.reason, self.limits.grace_s)
+            self._running.stop(instruction.job_id, instruction.reason)
         elif isinstance(instruction, Close):
             device = self.machine.pool.devices[instruction.device]
             self.machine.pool.give_back(instruction.device)
@@ -257,8 +194,7 @@ class Controller:
         for name in passed_over:
             self.display.say(f"{job.job_id}: checkpoint {name} is damaged; going on from an older one")
         spec.write(attempt)
-        self._running[job.job_id] = RunningAttempt(job, attempt, spec, slot, count_kernel_kills())
-        self._watchdog.start(job.job_id, self.clock())
+        self._running.add(job, attempt, spec, slot)
         told = {"slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
         split = {"batch_per_step": spec.batch_per_step, "accumulation": spec.accumulation}
         self.tell("started", job=job.job_id, attempt=attempt.number, **told, **split)
@@ -269,28 +205,19 @@ class Controller:
         failpoint("spawn.after")
         self.tracker.start_job(tracked_job(job, self.sweep.job(job.job_id), self.tags))
 
-    def _stop(self, running: RunningAttempt, reason: str, grace_s: float) -> None:
-        if running.told == "cancel":
-            return
-        running.told = reason
-        write_text(running.folder.stop, reason)
-        self.machine.executor.terminate(running.folder)
-        if running.kill_at_s is None:
-            running.kill_at_s = self.clock() + grace_s
-
     def _wait(self) -> list[Event]:
         events: list[Event] = []
         for told in self.machine.executor.wait(TICK_S):
             job_id = told.attempt.job.job_id
             if isinstance(told, Started):
-                self._running[job_id].pid = told.pid
+                self._running.note_process(job_id, told.pid)
                 process = {"pid": told.pid, "born_at": birth_of(told.pid)}
                 self.tell("process", job=job_id, attempt=told.attempt.number, **process)
             else:
-                events += self._end(self._running.pop(job_id), told)
-        for running in self._running.values():
+                events += self._end(told)
+        for running in self._running:
             self._read_metrics(running)
-        self._look_after()
+        self._running.look_after()
         return [*events, *self._open_devices(), *self._orders.read(self), *self._handle_signals()]
 
     def _open_devices(self) -> list[Event]:
@@ -308,101 +235,48 @@ class Controller:
 
     def _read_metrics(self, running: RunningAttempt) -> None:
         before = running.offset
-        for record, behind in read_metrics(running.folder, before):
-            running.offset = behind
-            self._take_record(running.job.job_id, record)
+        for record in self._running.read(running):
+            self.display.record(running.job.job_id, record)
         if running.offset > before:
             self.tracker.ship(running.folder)
 
-    def _take_record(self, job_id: str, record: MetricRecord) -> None:
-        self._watchdog.record(job_id, record, self.clock())
-        self.display.record(job_id, record)
-
-    def _look_after(self) -> None:
-        """Find attempts that stand still, kill those whose time is over, and note how much memory each holds."""
-        now_s = self.clock()
-        for job_id, seconds in self._watchdog.stalled(now_s).items():
-            running = self._running[job_id]
-            if running.stall is None:
-                running.stall = f"no progress for {seconds / 60:.0f} min; stacks of its threads are in the log"
-                self.display.say(f"{job_id}: {running.stall}")
-                self.machine.executor.dump(running.folder)
-                running.terminate_at_s, running.kill_at_s = now_s + DUMP_S, now_s + DUMP_S + STALL_GRACE_S
-        for running in self._running.values():
-            if running.terminate_at_s is not None and now_s >= running.terminate_at_s:
-                running.terminate_at_s = None
-                self._stop(running, "interrupt", STALL_GRACE_S)
-            if running.kill_at_s is not None and now_s >= running.kill_at_s:
-                running.kill_at_s = now_s + self.limits.grace_s
-                self.machine.executor.kill(running.folder)
-        if now_s >= self._next_sample_s:
-            self._next_sample_s = now_s + SAMPLE_S
-            for running in self._running.values():
-                if running.pid is not None:
-                    running.peak_host_gb = max(running.peak_host_gb, resident_gb(running.pid))
-
-    def _end(self, running: RunningAttempt, exited: Exited) -> list[Event]:
-        self._read_metrics(running)
-        self._watchdog.end(running.job.job_id)
-        result = AttemptResult.read(running.folder)
-        ended, reason = self._outcome(running, exited, result)
-        aftermath = self._schedule.after(ended)
-        if ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
-            reason = f"{reason}, {aftermath.tries.n_losses} times; log: {running.folder.log}"
-        if ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
-            reason = f"{reason}; goes on with half the images at a time"
-        self._tell_end(running, ended, result, aftermath, reason)
+    def _end(self, exited: Exited) -> list[Event]:
+        self._read_metrics(self._running[exited.attempt.job.job_id])
+        over = self._running.end(exited)
+        aftermath = self._schedule.after(over.ended)
+        reason = _whole_reason(over, aftermath)
+        self._tell_end(over, aftermath, reason)
         if aftermath.state is JobState.FAILED and self.settings.mode == "train":
-            self._show_log(running.folder)
-        self.tracker.end_job(running.folder, aftermath.state, reason)
-        events: list[Event] = [ended]
+            self._show_log(over.attempt.folder)
+        self.tracker.end_job(over.attempt.folder, aftermath.state, reason)
+        events: list[Event] = [over.ended]
         if aftermath.stops_sweep:
             self.display.say(f"disk full: {reason}; nothing more is started")
             self.tell("stop_asked", reason="disk")
-        if aftermath.state is JobState.COMPLETED and result is not None and self._learn(running, result):
+        if aftermath.state is JobState.COMPLETED and self._learn(over):
             events += self._estimate_again()
         return events
 
-    def _learn(self, running: RunningAttempt, result: AttemptResult) -> bool:
-        return self.estimates is not None and self.estimates.learn(running.job, running.spec, running.slot, result)
-
-    def _outcome(
-        self, running: RunningAttempt, exited: Exited, result: AttemptResult | None
-    ) -> tuple[AttemptEnded, str | None]:
-        """Return how an attempt ended, and why."""
-        job_id, halves = running.job.job_id, can_halve(running.spec)
-        if running.stall is not None and (result is None or result.outcome is not AttemptOutcome.COMPLETED):
-            return AttemptEnded(job_id, AttemptOutcome.STALLED, FailureKind.STALLED), running.stall
-        if result is not None:
-            failure = result.failure
-            ended = AttemptEnded(job_id, result.outcome, failure.kind if failure else None, halves)
-            return ended, failure.message if failure else None
-        has_killed = count_kernel_kills() > running.kernel_kills
-        loss = explain_loss(exited, running.peak_host_gb, self._total_gb, has_killed)
-        is_own_fault = exited.is_own_fault and running.told is None
-        return AttemptEnded(job_id, AttemptOutcome.LOST, loss.kind, halves, is_own_fault), loss.reason
-
-    def _tell_end(
-        self,
-        running: RunningAttempt,
-        ended: AttemptEnded,
-        result: AttemptResult | None,
-        aftermath: Aftermath,
-        reason: str | None,
-    ) -> None:
-        before = self._schedule.tries_of(ended.job_id)
+    def _tell_end(self, over: EndedAttempt, aftermath: Aftermath, reason: str | None) -> None:
+        ended = over.ended
         self.tell(
             "ended",
             job=ended.job_id,
-            attempt=running.folder.number,
+            attempt=over.attempt.folder.number,
             outcome=ended.outcome.value,
             kind=ended.kind.value if ended.kind else None,
             reason=reason,
-            checkpoint_sha256=result.checkpoint_sha256 if result else None,
+            checkpoint_sha256=over.result.checkpoint_sha256 if over.result else None,
             state=aftermath.state.value,
-            counted=aftermath.tries != before,
+            counted=aftermath.tries != self._schedule.tries_of(ended.job_id),
             tries=aftermath.tries.counts(),
         )
+
+    def _learn(self, over: EndedAttempt) -> bool:
+        running = over.attempt
+        if self.estimates is None or over.result is None:
+            return False
+        return self.estimates.learn(running.job, running.spec, running.slot, over.result)
 
     def _estimate_again(self) -> list[Event]:
         events: list[Event] = []
@@ -425,8 +299,7 @@ class Controller:
         if not new:
             return []
         if len(self._signals) > len(new) or len(new) > 1:
-            for running in self._running.values():
-                self.machine.executor.kill(running.folder)
+            self._running.kill_all()
         if self._schedule.stopping == "interrupt":
             return []
         self.display.say(f"stopping, {self._count()} saving; Ctrl-C again kills")
@@ -435,3 +308,13 @@ class Controller:
 
     def _count(self) -> str:
         return "1 job is" if len(self._running) == 1 else f"{len(self._running)} jobs are"
+
+
+def _whole_reason(over: EndedAttempt, aftermath: Aftermath) -> str | None:
+    """Return why an attempt ended, and what comes of it."""
+    if over.ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
+        n_losses = aftermath.tries.n_losses or aftermath.tries.n_host_ooms
+        return f"{over.reason}, {n_losses} times; log: {over.attempt.folder.log}"
+    if over.ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
+        return f"{over.reason}; goes on with half the images at a time"
+    return over.reason

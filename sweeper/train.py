@@ -15,7 +15,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptMode
 from sweeper.attempt_start import AttemptSettings
-from sweeper.controller import Controller, JobEstimates, Limits
+from sweeper.controller import Controller, JobEstimates
 from sweeper.journal import Journal, read_journal
 from sweeper.left import LeftSweep
 from sweeper.machine import Machine
@@ -23,6 +23,7 @@ from sweeper.plan import Plan
 from sweeper.processes import birth_of, boot_id
 from sweeper.progress import Progress
 from sweeper.report import print_report
+from sweeper.running import Limits
 from sweeper.sweep_folder import UMASKS
 from sweeper.sweep_view import SweepView
 from sweeper.sync import ship_left
