@@ -121,8 +121,7 @@ def read_stored_runs(experiment: Experiment, sweep_id: str) -> list[StoredRun]:
         UserError: the store cannot be reached, or lacks the experiment.
     """
     client, experiment_id = _open(experiment)
-    found = [run for run in _search(client, experiment_id) if run.data.tags.get("detsweep.sweep") == sweep_id]
-    return [_stored_run(client, run) for run in found]
+    return [_stored_run(client, run) for run in _search(client, experiment_id, f"tags.`detsweep.sweep` = '{sweep_id}'")]
 
 
 def _stored_run(client: "MlflowClient", run: "Run") -> StoredRun:
@@ -163,10 +162,10 @@ def _open(experiment: Experiment) -> tuple["MlflowClient", str]:
     return client, str(found.experiment_id)
 
 
-def _search(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
+def _search(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:
     token = None
     while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], query, max_results=1000, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -131,8 +131,9 @@ def rebuild_events(
         jobs: what the folders tell.
         max_losses: the setting of that name.
     """
+    known = {job.job_id for job in jobs}
     placed: list[tuple[float, int, Mapping[str, Any]]] = [
-        (float(position), 0, event) for position, event in enumerate(events) if "job" not in event
+        (float(position), 0, event) for position, event in enumerate(events) if event.get("job") not in known
     ]
     for job in jobs:
         story = [(float(position), event) for position, event in enumerate(events) if event.get("job") == job.job_id]
