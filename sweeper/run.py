@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from sweeper.machine import StartExecutor, hold_machine
 from sweeper.plan import Plan, make_plan
 from sweeper.redaction import without_password
 from sweeper.report import open_console
+from sweeper.request_verbs import add_jobs
 from sweeper.settings import sweep_settings
 from sweeper.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
 from sweeper.train import SweepRun, start_event, train_jobs
@@ -32,45 +34,56 @@ from sweeper.weights import fetch_weights
 CHECKS = "checks"
 
 
-def run_verb(
-    verb: str, arguments: Sequence[str], config: DictConfig, loader: ConfigLoader, start_executor: StartExecutor
-) -> int:
-    """Carry a verb out.
+@dataclass(frozen=True)
+class Invocation:
+    """What a command line comes to.
 
-    Args:
-        verb: ``train``, ``check`` or ``plan``.
+    Attributes:
+        verb: ``train``, ``check``, ``plan`` or ``add``.
         arguments: all overrides, a recipe's before the command line's.
         config: what Hydra composed without the axes.
         loader: composes the jobs.
         start_executor: starts what runs the jobs.
+        sweep: folder of the sweep that jobs are added to, of ``add``.
+    """
 
-    Returns:
-        The exit code.
+    verb: str
+    arguments: Sequence[str]
+    config: DictConfig
+    loader: ConfigLoader
+    start_executor: StartExecutor
+    sweep: str | None = None
+
+
+def run_verb(told: Invocation) -> int:
+    """Carry a verb out and return the exit code.
 
     Raises:
         UserError: something the user can mend; nothing was trained.
     """
     console = open_console()
-    axes = read_axes(OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)))
-    settings = sweep_settings(config)
+    axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(list(told.arguments)))
+    settings = sweep_settings(told.config)
     output_dir = Path(settings["output_dir"]).absolute()
-    composer = Composer(loader, config)
-    if verb == "plan":
+    composer = Composer(told.loader, told.config)
+    if told.verb == "plan":
         _print_plan(console, make_plan(composer, axes, settings, output_dir))
         return 0
     set_umask(UMASKS[settings["share"]])
-    is_check = verb == "check"
-    name = "check" if is_check else settings["name"] or _name(axes, config)
+    if told.sweep is not None:
+        return add_jobs(SweepFolder(Path(told.sweep)), make_plan(composer, axes, settings, output_dir))
+    is_check = told.verb == "check"
+    name = "check" if is_check else settings["name"] or _name(axes, told.config)
     parent = output_dir / CHECKS if is_check else output_dir
     with (
         _new_folder(parent, name, settings["share"]) as folder,
-        hold_machine(settings, folder.path / "server.log", start_executor, is_check=is_check) as machine,
+        hold_machine(settings, folder.path / "server.log", told.start_executor, is_check=is_check) as machine,
     ):
         plan = make_plan(composer, axes, settings, output_dir)
         _print_notices(console, plan)
         if not is_check:
             fetch_weights([job.config for job in plan.jobs])
-        command = _command(verb)
+        command = _command(told.verb)
         write_sweep(folder, plan, name, command)
         with Journal(folder.journal) as journal:
             journal.append("sweep_started", **start_event(command, "check" if is_check else "train"))

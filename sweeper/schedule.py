@@ -172,8 +172,8 @@ Instruction = Start | Stop | Close | End
 
 EXIT_DONE, EXIT_FAILED_JOBS, EXIT_RESUMABLE = 0, 1, 3
 
-# What is started first: what a user asked for, then what has begun already, then the rest of the plan.
-_NEXT, _BEGUN, _PLANNED = 0, 1, 2
+# What is started first: what a user asked for (below zero), then what has begun already, then the rest of the plan.
+_BEGUN, _PLANNED = 0, 1
 
 
 @dataclass
@@ -205,6 +205,7 @@ class Schedule:
         self._waiting: list[tuple[int, float, int, str]] = []
         self._packing = Packing()
         self._n_running = 0
+        self._n_moved_up = 0
         self._n_open = 0  # jobs in no terminal state
         self.stopping: str | None = None
 
@@ -317,7 +318,8 @@ class Schedule:
             return []
         elif isinstance(event, JobMovedUp):
             self._dequeue(event.job_id)
-            entry.rank, entry.is_held = _NEXT, False
+            self._n_moved_up += 1
+            entry.rank, entry.is_held = -self._n_moved_up, False
             self._enqueue(event.job_id)
         elif isinstance(event, JobHeld):
             entry.is_held = True

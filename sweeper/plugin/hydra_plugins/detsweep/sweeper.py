@@ -13,12 +13,14 @@ class DetsweepSweeper(Sweeper):
     """Plans every job, then runs them through the launcher's executor without a batch barrier.
 
     Args:
-        verb: ``train``, ``check`` or ``plan``.
+        verb: ``train``, ``check``, ``plan`` or ``add``.
         params: axes that a recipe brings along; the command line wins over them.
+        sweep: folder of the sweep that jobs are added to.
     """
 
-    def __init__(self, verb: str, params: Mapping[str, str] | None = None) -> None:
+    def __init__(self, verb: str, params: Mapping[str, str] | None = None, sweep: str | None = None) -> None:
         self.verb = verb
+        self.sweep_folder = sweep
         self.params = params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -37,17 +39,19 @@ class DetsweepSweeper(Sweeper):
         Raises:
             SystemExit: with the sweep's exit code, if it is not 0; Hydra drops what a sweeper returns.
         """
-        from sweeper.run import run_verb
+        from sweeper.run import Invocation, run_verb
 
         assert self.hydra_context is not None
         assert self.config is not None
         brought = [f"{key}={value}" for key, value in self.params.items()]
-        exit_code = run_verb(
+        told = Invocation(
             self.verb,
             [*brought, *arguments],
             self.config,
             self.hydra_context.config_loader,
             self.start_executor,
+            self.sweep_folder,
         )
+        exit_code = run_verb(told)
         if exit_code:
             raise SystemExit(exit_code)
