@@ -167,6 +167,8 @@ class Controller:
     def _loop(self) -> int:
         events: list[Event] = [*self._take_in(list(self.jobs.values()))]
         events += [DeviceExpected(number) for number in range(len(self.machine.pool.devices))]
+        # What an earlier controller of this invocation has leased, a probe's, is there already.
+        events += [event for number in self.machine.pool.open_numbers for event in self._opened(number)]
         events += self._open_devices()
         while True:
             for event in events:
@@ -224,14 +226,17 @@ class Controller:
         pool = self.machine.pool
         events: list[Event] = []
         for number in pool.acquire():
-            device, offer = pool.devices[number], self.machine.offers[number]
-            self.tell("device_opened", device=device.label, name=device.name, n_shares=offer.n_shares)
-            events.append(DeviceOpened(number, offer.n_shares, offer.memory_gb))
+            events += self._opened(number)
         for number, reason in pool.obstacles.items():
             if self._told_obstacles.get(number) != reason:
                 self.display.say(f"waiting: {reason}")
         self._told_obstacles = pool.obstacles
         return events
+
+    def _opened(self, number: int) -> list[Event]:
+        device, offer = self.machine.pool.devices[number], self.machine.offers[number]
+        self.tell("device_opened", device=device.label, name=device.name, n_shares=offer.n_shares)
+        return [DeviceOpened(number, offer.n_shares, offer.memory_gb)]
 
     def _read_metrics(self, running: RunningAttempt) -> None:
         before = running.offset

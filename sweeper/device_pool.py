@@ -64,6 +64,11 @@ class DevicePool:
         """Why a wanted device is not there, by its number."""
         return dict(self._obstacles)
 
+    @property
+    def open_numbers(self) -> list[int]:
+        """The devices that the sweep has now."""
+        return sorted(self._open)
+
     def is_open(self, number: int) -> bool:
         """Whether the sweep has this device."""
         return number in self._open
