@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from sweeper.devices import UserQuery, query_users
+from sweeper.devices import DeviceSilentError, UserQuery, query_users
 from sweeper.executors.base import Executor
 from sweeper.lease import LeaseHeldError, describe_process, take_lease
 from sweeper.slots import Device
@@ -98,7 +98,11 @@ class DevicePool:
 
     def _take(self, number: int) -> bool:
         device = self.devices[number]
-        users = self._users(device) if self._busy == "wait" else []
+        try:
+            users = self._users(device) if self._busy == "wait" else []
+        except DeviceSilentError as error:
+            self._obstacles[number] = f"{device.label} ({device.name}) does not answer: {error}"
+            return False
         if users:
             self._obstacles[number] = f"{device.label} ({device.name}) is used by {describe_process(users[0])}"
             return False

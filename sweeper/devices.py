@@ -76,18 +76,29 @@ def _instances(handle: Any) -> list[tuple[Any, int]]:
     return found
 
 
+class DeviceSilentError(Exception):
+    """A device does not answer any more; the message says what the driver says."""
+
+
 def query_users(device: Device) -> Sequence[int]:
-    """Return the pids of the processes that compute on a GPU right now, whoever they belong to; none for the CPU."""
+    """Return the pids of the processes that compute on a GPU right now, whoever they belong to; none for the CPU.
+
+    Raises:
+        DeviceSilentError: the driver cannot ask it.
+    """
     if device.kind == "cpu":
         return []
     import pynvml as nvml
 
-    nvml.nvmlInit()
     try:
-        handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
-        return [process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
-    finally:
-        nvml.nvmlShutdown()
+        nvml.nvmlInit()
+        try:
+            handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
+            return [process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)]
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError as error:
+        raise DeviceSilentError(str(error)) from error
 
 
 def _visible(found: Sequence[Device], variable: str | None) -> Sequence[Device]:
@@ -103,6 +114,33 @@ def _visible(found: Sequence[Device], variable: str | None) -> Sequence[Device]:
             )
         chosen += match
     return chosen
+
+
+def devices_left(gpus: str, was_on_gpus: bool, query: DeviceQuery = query_gpus) -> Sequence[Device]:
+    """Return what is left of the devices of a sweep that is resumed; it never falls back to the CPU by itself.
+
+    Args:
+        gpus: as for `choose_devices`.
+        was_on_gpus: whether it was trained on GPUs before.
+        query: what finds the GPUs.
+
+    Raises:
+        UserError: nothing is left.
+    """
+    if gpus == "none":
+        return [CPU]
+    found = query()
+    if gpus != "all":
+        wanted = [part.strip() for part in gpus.split(",")]
+        left = [device for device in found if str(device.index) in wanted]
+    else:
+        left = list(found) if found or was_on_gpus else [CPU]
+    if not left:
+        raise UserError(
+            f"GPUs in gpus={gpus}: none of this sweep's is left on this machine; found {_listed(found)}; choose others "
+            "with gpus=, or go on on the CPU with gpus=none"
+        )
+    return left
 
 
 def choose_devices(gpus: str, query: DeviceQuery = query_gpus) -> Sequence[Device]:

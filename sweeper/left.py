@@ -12,6 +12,7 @@ from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.attempt_ends import AttemptEnded, Tries, judge_end
 from sweeper.attempt_start import can_halve
+from sweeper.devices import CPU
 from sweeper.journal import Journal, SweepOwnedError, read_journal
 from sweeper.processes import boot_id, is_alive
 from sweeper.sweep_file import read_sweep_file
@@ -57,12 +58,14 @@ class LeftSweep:
         versions: of the stack that the sweep was started on.
         host: machine of its last controller.
         boot_id: which run of that machine's kernel.
+        was_on_gpus: whether it had GPUs.
     """
 
     jobs: dict[str, LeftJob] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
     boot_id: str = ""
+    was_on_gpus: bool = False
 
     @property
     def states(self) -> Mapping[str, JobState]:
@@ -88,6 +91,8 @@ def read_left(sweep: SweepFolder) -> LeftSweep:
 def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
     if event["event"] == "sweep_started":
         left.host, left.boot_id, left.versions = event["host"], event["boot_id"], event["versions"]
+    if event["event"] == "device_opened":
+        left.was_on_gpus = event["device"] != CPU.label
     if "job" not in event:
         return
     job = left.jobs.setdefault(event["job"], LeftJob())

@@ -1,6 +1,6 @@
 """What a sweep has of this machine while it runs: devices, as they become free, and a warm executor."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 
 from sweeper.device_pool import DevicePool
-from sweeper.devices import DeviceQuery, choose_devices, query_gpus
+from sweeper.devices import choose_devices
 from sweeper.executors.base import Executor
-from sweeper.slots import Offer, SharesSetting, Slot, offer_of, threads_per_device_share
+from sweeper.slots import Device, Offer, SharesSetting, Slot, offer_of, threads_per_device_share
 
 # Takes the file for the executor's messages and the module that executes attempts.
 StartExecutor = Callable[[Path, str], Executor]
@@ -48,7 +48,7 @@ def hold_machine(
     start_executor: StartExecutor,
     *,
     is_check: bool = False,
-    query: DeviceQuery = query_gpus,
+    devices: Sequence[Device] | None = None,
 ) -> Iterator[Machine]:
     """Find the devices and start the executor, which warms up in the background; give all of it back at the end.
 
@@ -57,12 +57,13 @@ def hold_machine(
         log: the file for the executor's messages.
         start_executor: starts what runs the jobs.
         is_check: models are checked one after the other: the largest of them may need all the memory there is.
-        query: what finds the GPUs.
+        devices: what to train on; None for what the settings name.
 
     Raises:
         UserError: the devices are not there.
     """
-    devices = choose_devices(str(settings["gpus"]), query)
+    if devices is None:
+        devices = choose_devices(str(settings["gpus"]))
     shares: SharesSetting = 1 if is_check else settings["jobs_per_gpu"]
     n_cores = len(psutil.Process().cpu_affinity())
     host_memory_gb = psutil.virtual_memory().total / 1e9

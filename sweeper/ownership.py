@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from runners.contract.errors import UserError
+
 _LOCKS = Path("/proc/locks")
 
 
@@ -31,6 +33,28 @@ def is_owned(journal: Path, is_elsewhere: bool = False) -> bool:
         return True
     # Some file systems are listed under another device than files have; then only the lock itself can tell.
     return (is_elsewhere or f":{status.st_ino} " in listed) and _is_refused(lock)
+
+
+def prove_lock(journal: Path) -> None:
+    """Have another process try for a lock that this one holds: some network file systems lock nothing.
+
+    Call it before any thread is started.
+
+    Args:
+        journal: ``journal.jsonl``, owned by this process.
+
+    Raises:
+        UserError: the other process got it.
+    """
+    lock = Path(f"{journal}.lock")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if _is_refused(lock) else 1)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
+        raise UserError(
+            f"locks in {journal.parent}: this file system does not lock, and two controllers could run one sweep; "
+            "take another output_dir, on a local disk or a network file system with locks"
+        )
 
 
 def _is_refused(lock: Path) -> bool:

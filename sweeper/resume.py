@@ -6,10 +6,12 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
+from sweeper.devices import devices_left
 from sweeper.executors.local import LocalExecutor
 from sweeper.journal import Journal, SweepOwnedError, read_journal
 from sweeper.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.machine import hold_machine
+from sweeper.ownership import prove_lock
 from sweeper.report import open_console, print_report
 from sweeper.requests import ask
 from sweeper.schedule import JobAdded, Schedule
@@ -45,6 +47,7 @@ def run_resume(words: Sequence[str]) -> int:
         console.print(Text(f"sweep {sweep.path}: it is running and was paused; told to go on"), soft_wrap=True)
         return 0
     with journal:
+        prove_lock(sweep.journal)
         return resume_owned(sweep, changes, journal, console)
 
 
@@ -63,7 +66,8 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     for change in accepted:
         console.print(Text(f"note: {change}; accepted"), soft_wrap=True)
     fetch_weights([job.config for job in stored.plan.jobs])
-    with hold_machine(stored.plan.settings, sweep.path / "server.log", LocalExecutor) as machine:
+    devices = devices_left(str(stored.plan.settings["gpus"]), left.was_on_gpus)
+    with hold_machine(stored.plan.settings, sweep.path / "server.log", LocalExecutor, devices=devices) as machine:
         journal.append("sweep_started", **start_event(stored.command, "train"), accepted=accepted)
         run = SweepRun(stored.plan, sweep, journal, machine, stored.command, left=left)
         return train_jobs(run, console)

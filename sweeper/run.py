@@ -21,6 +21,7 @@ from sweeper.check import check_models
 from sweeper.compose import Composer
 from sweeper.journal import Journal
 from sweeper.machine import StartExecutor, hold_machine
+from sweeper.ownership import prove_lock
 from sweeper.plan import Plan, make_plan
 from sweeper.redaction import without_password
 from sweeper.report import open_console
@@ -86,6 +87,7 @@ def run_verb(told: Invocation) -> int:
         command = _command(told.verb)
         write_sweep(folder, plan, name, command)
         with Journal(folder.journal) as journal:
+            prove_lock(folder.journal)
             journal.append("sweep_started", **start_event(command, "check" if is_check else "train"))
             if not is_check:
                 return train_jobs(SweepRun(plan, folder, journal, machine, command), console)
