@@ -7,4 +7,5 @@ MASK = "://***@"
 
 def without_password(text: str) -> str:
     """Return a text with the user and password of every address in it replaced by ``***``."""
-    return re.sub(r"://[^/@\s]*@", MASK, text)
+    # Up to the last @ before the path: a password may hold one itself.
+    return re.sub(r"://[^/\s]*@", MASK, text)

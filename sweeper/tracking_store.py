@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from runners.contract.errors import UserError
+from sweeper.mlflow_store import MlflowStore, StoreRefusesError, describe_error
 from sweeper.redaction import without_password
-from sweeper.tracking import TrackingSettings
+from sweeper.shipper import TrackingSettings
+from sweeper.store_probe import StoreAwayError
 from sweeper.versions import git_commit, stack_versions
 
 # A longer list of runs makes an address that nobody can copy.
@@ -23,7 +26,27 @@ def tracking_settings(tracking: Mapping[str, Any], output_dir: Path) -> Tracking
         uri = f"sqlite:///{output_dir / 'mlflow.db'}"
     # A server keeps files where it likes; a database of ours would put them into whatever the working directory is.
     artifacts = output_dir / "artifacts" if uri is not None and uri.startswith("sqlite:") else None
-    return TrackingSettings(uri, tracking["experiment"], artifacts, tracking["log_checkpoints"])
+    # A sweep that was stored before there was this setting does not have it.
+    is_required = bool(tracking.get("required", False))
+    return TrackingSettings(uri, tracking["experiment"], artifacts, tracking["log_checkpoints"], is_required)
+
+
+def check_store(settings: TrackingSettings) -> None:
+    """Make sure that a store which is required can be opened; one that is not required is left to the outbox.
+
+    Raises:
+        UserError: it cannot, or there is none.
+    """
+    if not settings.required:
+        return
+    without = "or go on without: tracking.required=false"
+    if settings.uri is None:
+        raise UserError(f"no tracking store in tracking.required: true with tracking=off; name a store, {without}")
+    try:
+        MlflowStore(settings.uri, settings.experiment, settings.artifacts)
+    except (StoreAwayError, StoreRefusesError) as error:
+        where = describe_error(error, settings.uri)
+        raise UserError(f"tracking store in tracking.uri: {where}; see that it is up, {without}") from None
 
 
 def version_tags(versions: Mapping[str, str]) -> dict[str, str]:

@@ -78,6 +78,11 @@ class JobFolder:
         return self.path / "predictions"
 
     @property
+    def shipped(self) -> Path:
+        """How far the records of each attempt have reached the tracking store."""
+        return self.path / "shipped.json"
+
+    @property
     def mmdet_config(self) -> Path:
         """The same config as MMDetection reads it."""
         return self.path / "config.py"
@@ -127,11 +132,6 @@ class SweepFolder:
     def journal(self) -> Path:
         """Append-only events; only the controller writes."""
         return self.path / "journal.jsonl"
-
-    @property
-    def shipped(self) -> Path:
-        """How far each attempt's metrics have reached the tracking store."""
-        return self.path / "shipped.json"
 
     @property
     def requests(self) -> Path:
