@@ -208,7 +208,7 @@ def finish_words(view: SweepView, now: float) -> str:
     if view.stop_reason:
         return f"stopping ({one_line(view.stop_reason)}): running jobs save; detsweep resume goes on"
     if view.is_held:
-        return "on hold; detsweep pause --continue goes on"
+        return "on hold; detsweep resume goes on"
     left_s = work_left_s(view, now)
     if left_s is None:
         return "finish time not known yet"

@@ -119,6 +119,7 @@ class SweepView:
         """Take in an event of the journal; one that is not known changes nothing."""
         before, self.last_at = self.last_at, float(event["at"])
         at = self.last_at
+        self.started_at = at if self.started_at is None else self.started_at
         name = event["event"]
         job_id = event.get("job")
         if job_id is not None:
@@ -203,7 +204,6 @@ class SweepView:
         self._n_running, self._cut_at = 0, before
         self.controller = event
         self.command = [str(word) for word in event.get("command", self.command)]
-        self.started_at = at if self.started_at is None else self.started_at
         self.exit_code, self.stop_reason, self.is_held, self.most_at_once = None, "", False, 0
         self.devices.clear()
 

@@ -1,0 +1,91 @@
+"""``detsweep ls``: the sweeps of an output folder, a line each, the newest last."""
+
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from runners.contract.errors import UserError
+from runners.contract.folder import SweepFolder
+from sweeper.report import open_console
+from sweeper.status import best_ap50, sweep_state
+from sweeper.sweep_reader import read_view
+from sweeper.wording import duration, one_line
+from sweeper.words import read_words
+
+STYLES = {"live": "bold", "paused": "yellow", "failed": "red", "damaged": "red", "finished": "green"}
+
+
+def run_ls(words: Sequence[str]) -> int:
+    """Carry ``detsweep ls [--json]`` out.
+
+    Returns:
+        0, also if there are none.
+
+    Raises:
+        UserError: a word that it does not know.
+    """
+    asked = read_words("ls", words, ("--json",), n_names=0)
+    listed = [describe_sweep(folder) for folder in all_sweeps(asked.output_dir)]
+    if "--json" in asked.flags:
+        print(json.dumps({"output_dir": str(asked.output_dir), "sweeps": listed}, ensure_ascii=False))
+        return 0
+    console = open_console()
+    if not listed:
+        told = f"no sweeps in {asked.output_dir}; start one with detsweep train, or say output_dir=FOLDER"
+        console.print(Text(told), soft_wrap=True)
+        return 0
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column("sweep", no_wrap=True, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    for column in ("done", "age", "AP50"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("command", no_wrap=True, overflow="ellipsis", ratio=1)
+    now = time.time()
+    for sweep in listed:
+        table.add_row(*_cells(sweep, now))
+    console.print(table)
+    return 0
+
+
+def all_sweeps(output_dir: Path) -> list[SweepFolder]:
+    """Return the sweeps of an output folder, oldest first."""
+    return [SweepFolder(path.parent) for path in sorted(output_dir.glob("*/sweep.yaml"))]
+
+
+def describe_sweep(folder: SweepFolder) -> dict[str, Any]:
+    """Return one sweep as plain data; one whose journal is damaged says so and hides no other."""
+    try:
+        view = read_view(folder)
+    except UserError as error:
+        return {"sweep": folder.sweep_id, "folder": str(folder.path), "state": "damaged", "reason": str(error)}
+    counts = view.counts()
+    return {
+        "sweep": folder.sweep_id,
+        "folder": str(folder.path),
+        "state": sweep_state(view),
+        "n_jobs": len(view.jobs),
+        "n_done": sum(number for state, number in counts.items() if state.is_terminal),
+        "counts": {state.value: number for state, number in counts.items()},
+        "started_at": view.started_at,
+        "best_val_ap50": best_ap50(view),
+        "command": view.command,
+    }
+
+
+def _cells(sweep: dict[str, Any], now: float) -> list[Text]:
+    state = sweep["state"]
+    if state == "damaged":
+        cells = ["", "", "", sweep["reason"]]
+    else:
+        ap50, began = sweep["best_val_ap50"], sweep["started_at"]
+        command = shlex.join(sweep["command"]).removeprefix("detsweep ")
+        age = "" if began is None else duration(now - began)
+        cells = [f"{sweep['n_done']}/{sweep['n_jobs']}", age, "" if ap50 is None else f"{100 * ap50:.1f}", command]
+    return [Text(sweep["sweep"]), Text(state, style=STYLES[state]), *(Text(one_line(cell)) for cell in cells)]
