@@ -83,7 +83,7 @@ class Progress(Display):
             job = self.view.jobs[job_id]
             loss = "" if job.loss is None else f" loss {job.loss:.3f}"
             left_s = time_left_s(job, self._clock())
-            left = "" if left_s is None else f", {duration(left_s)} left"
+            left = "" if left_s is None or left_s < 1.0 else f", {duration(left_s)} left"
             self.say(f"{_name(job)}: epoch {record.step}{loss} val mAP50 {100 * record.values[VAL_AP50]:.1f}{left}")
 
     def say(self, line: str) -> None:
@@ -120,7 +120,8 @@ def event_line(event: Mapping[str, Any], job: JobView | None, has_table: bool) -
     if name == "device_closed":
         return f"{event['device']} closed{': ' + str(event['reason']) if event.get('reason') else ''}"
     if name == "device_opened" and not has_table:
-        return f"{event['device']} ({event.get('name', '')}) takes jobs"
+        device, about = str(event["device"]), str(event.get("name") or "")
+        return f"{device} takes jobs" if about.lower() in ("", device) else f"{device} ({about}) takes jobs"
     if name == "paused":
         return "the sweep is on hold; running jobs save"
     if name == "continued":

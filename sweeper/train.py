@@ -16,6 +16,7 @@ from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptMode
 from sweeper.attempt_start import AttemptSettings
 from sweeper.controller import Controller, JobEstimates
+from sweeper.detach import notify_started
 from sweeper.journal import Journal, read_journal
 from sweeper.left import LeftSweep
 from sweeper.machine import Machine
@@ -69,6 +70,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
         The exit code.
     """
     plan, folder = run.plan, run.folder
+    notify_started(folder)
     console.print(
         Text(f"sweep {folder.path}: {plan.count} on {_describe(run.machine, len(plan.jobs))}"), soft_wrap=True
     )
