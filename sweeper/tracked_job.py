@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from runners.contract.folder import JobFolder
 from runners.contract.naming import dataset_name, run_params
+from sweeper.outbox import TrackedJob
 from sweeper.plan import PlannedJob
-from sweeper.tracking import TrackedJob
 
 
 def tracked_job(job: PlannedJob, folder: JobFolder, tags: Mapping[str, str]) -> TrackedJob:
@@ -22,6 +22,7 @@ def tracked_job(job: PlannedJob, folder: JobFolder, tags: Mapping[str, str]) -> 
         "detsweep.folder": str(folder.path),
         "detsweep.dataset": name,
         "detsweep.dataset_fingerprint": job.dataset.fingerprint,
+        "detsweep.identity": job.identity,
         "detsweep.labelled": json.dumps(job.dataset.labelled),
     }
     dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
