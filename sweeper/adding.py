@@ -7,6 +7,7 @@ from typing import Any
 
 from runners.contract.folder import JobFolder, SweepFolder
 from sweeper.axes import Axes
+from sweeper.left import read_left
 from sweeper.plan import Plan, PlannedJob
 from sweeper.requests import Request
 from sweeper.stored_sweep import read_job
@@ -24,9 +25,8 @@ def write_added_jobs(sweep: SweepFolder, plan: Plan) -> dict[str, Any]:
     Returns:
         ``jobs``, ``datasets`` and ``axes``; no jobs if there is nothing new.
     """
-    stored = read_sweep_file(sweep)
-    known = {_plain(job["overrides"]) for job in stored["jobs"]}
-    new = [job for job in plan.jobs if _plain(job.overrides) not in known]
+    known = {job.identity for job in read_left(sweep).jobs.values()}
+    new = [job for job in plan.jobs if job.identity not in known]
     placed = [_place(sweep, job) for job in new]
     return {
         "jobs": [describe_job(job) for job in placed],
@@ -43,10 +43,6 @@ def take_added_jobs(sweep: SweepFolder, request: Request) -> list[PlannedJob]:
     datasets = {entry["fingerprint"]: entry for entry in stored["datasets"]}
     axes = Axes(stored["axes"], [], [])
     return [read_job(sweep, job, datasets[job["fingerprint"]], axes) for job in jobs]
-
-
-def _plain(overrides: Sequence[str]) -> frozenset[str]:
-    return frozenset(overrides)
 
 
 def _place(sweep: SweepFolder, job: PlannedJob) -> PlannedJob:

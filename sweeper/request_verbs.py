@@ -107,6 +107,18 @@ def run_retry(words: Sequence[str]) -> int:
     return _ask(sweep, asked, f"told to try {', '.join(jobs)} again", lambda: _retry(sweep, jobs))
 
 
+def run_add(words: Sequence[str]) -> int:
+    """Add jobs to a sweep: ``add [SWEEP] OVERRIDE ...``, its own command line with a longer axis, or only that axis.
+
+    Raises:
+        UserError: no such sweep, nothing to add, or something is wrong with the overrides.
+    """
+    from sweeper.hydra_call import call_hydra
+
+    sweep, overrides = added_words(words)
+    return call_hydra("add", [f"hydra.sweeper.sweep='{sweep.path}'", *overrides])
+
+
 def added_words(words: Sequence[str]) -> tuple[SweepFolder, list[str]]:
     """Return the sweep that ``add [SWEEP] OVERRIDE ...`` names, and its own command line with those overrides behind.
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
+from sweeper.detach import notify_started
 from sweeper.devices import devices_left
 from sweeper.executors.local import LocalExecutor
 from sweeper.journal import Journal, SweepOwnedError, read_journal
@@ -17,6 +18,7 @@ from sweeper.requests import ask
 from sweeper.schedule import JobAdded, Schedule
 from sweeper.stored_sweep import asked_sweep, read_stored, refuse_changes
 from sweeper.sweep_folder import UMASKS, set_umask
+from sweeper.tracking_store import check_store, tracking_settings
 from sweeper.train import SweepRun, start_event, train_jobs
 from sweeper.weights import fetch_weights
 
@@ -65,10 +67,12 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     accepted = refuse_changes(stored, sweep, left)
     for change in accepted:
         console.print(Text(f"note: {change}; accepted"), soft_wrap=True)
+    check_store(tracking_settings(stored.plan.settings["tracking"], sweep.path.parent))
     fetch_weights([job.config for job in stored.plan.jobs])
     devices = devices_left(str(stored.plan.settings["gpus"]), left.was_on_gpus)
     with hold_machine(stored.plan.settings, sweep.path / "server.log", LocalExecutor, devices=devices) as machine:
         journal.append("sweep_started", **start_event(stored.command, "train"), accepted=accepted)
+        notify_started(sweep)
         run = SweepRun(stored.plan, sweep, journal, machine, stored.command, left=left)
         return train_jobs(run, console)
 

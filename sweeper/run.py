@@ -19,6 +19,7 @@ from runners.contract.folder import SweepFolder
 from sweeper.axes import Axes, read_axes
 from sweeper.check import check_models
 from sweeper.compose import Composer
+from sweeper.detach import notify_started
 from sweeper.journal import Journal
 from sweeper.machine import StartExecutor, hold_machine
 from sweeper.ownership import prove_lock
@@ -28,6 +29,7 @@ from sweeper.report import open_console
 from sweeper.request_verbs import add_jobs
 from sweeper.settings import sweep_settings
 from sweeper.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
+from sweeper.tracking_store import check_store, tracking_settings
 from sweeper.train import SweepRun, start_event, train_jobs
 from sweeper.weights import fetch_weights
 
@@ -83,12 +85,14 @@ def run_verb(told: Invocation) -> int:
         plan = make_plan(composer, axes, settings, output_dir)
         _print_notices(console, plan)
         if not is_check:
+            check_store(tracking_settings(settings["tracking"], output_dir))
             fetch_weights([job.config for job in plan.jobs])
         command = _command(told.verb)
         write_sweep(folder, plan, name, command)
         with Journal(folder.journal) as journal:
             prove_lock(folder.journal)
             journal.append("sweep_started", **start_event(command, "check" if is_check else "train"))
+            notify_started(folder)
             if not is_check:
                 return train_jobs(SweepRun(plan, folder, journal, machine, command), console)
             exit_code = check_models(plan, folder, journal, machine, console)
