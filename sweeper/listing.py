@@ -5,9 +5,9 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +19,11 @@ from sweeper.sweep_reader import read_view
 from sweeper.wording import duration, one_line
 from sweeper.words import read_words
 
+COLUMNS = ("sweep", "state", "done", "age", "AP50", "command")
+NUMBERS = ("done", "age", "AP50")
+GAP = "  "
+# A command of fewer letters tells nothing.
+MIN_COMMAND = 12
 STYLES = {"live": "bold", "paused": "yellow", "failed": "red", "damaged": "red", "finished": "green"}
 
 
@@ -41,16 +46,7 @@ def run_ls(words: Sequence[str]) -> int:
         told = f"no sweeps in {asked.output_dir}; start one with detsweep train, or say output_dir=FOLDER"
         console.print(Text(told), soft_wrap=True)
         return 0
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    table.add_column("sweep", no_wrap=True, overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for column in ("done", "age", "AP50"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("command", no_wrap=True, overflow="ellipsis", ratio=1)
-    now = time.time()
-    for sweep in listed:
-        table.add_row(*_cells(sweep, now))
-    console.print(table)
+    console.print(_table(listed, time.time(), console.width))
     return 0
 
 
@@ -77,6 +73,22 @@ def describe_sweep(folder: SweepFolder) -> dict[str, Any]:
         "best_val_ap50": best_ap50(view),
         "command": view.command,
     }
+
+
+def _table(listed: Sequence[dict[str, Any]], now: float, width: int) -> Table:
+    rows = [_cells(sweep, now) for sweep in listed]
+    widths = [max(cell_len(name), *(row[number].cell_len for row in rows)) for number, name in enumerate(COLUMNS)]
+    room = width - sum(widths[:-1]) - len(GAP) * len(COLUMNS)
+    table = Table(box=None, padding=(0, len(GAP), 0, 0), pad_edge=False, header_style="dim")
+    for name, needed in zip(COLUMNS[:-1], widths, strict=False):
+        # A folded id can still be copied; a cut one cannot.
+        justify: Literal["left", "right"] = "right" if name in NUMBERS else "left"
+        table.add_column(name, justify=justify, overflow="fold", min_width=None if name == "sweep" else needed)
+    if room >= MIN_COMMAND:
+        table.add_column(COLUMNS[-1], no_wrap=True, overflow="ellipsis", max_width=room)
+    for row in rows:
+        table.add_row(*(row if room >= MIN_COMMAND else row[:-1]))
+    return table
 
 
 def _cells(sweep: dict[str, Any], now: float) -> list[Text]:

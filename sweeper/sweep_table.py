@@ -137,7 +137,7 @@ def varying_keys(view: SweepView) -> list[str]:
 
 
 def choose_rows(view: SweepView, n_lines: int) -> list[JobView]:
-    """Return the jobs to show: what runs, what failed, what is done (newest first), what comes next.
+    """Return the jobs to show: what runs, what failed, what is done, what comes next.
 
     Each kind leaves the ones behind it their share while there is not room for all.
 
@@ -146,8 +146,9 @@ def choose_rows(view: SweepView, n_lines: int) -> list[JobView]:
         n_lines: lines there are; a reason takes one of its own.
     """
     jobs = list(view.jobs.values())
-    ends = {id(job): job.ended_at or 0.0 for job in jobs}
-    newest = sorted(jobs, key=lambda job: -ends[id(job)])
+    # In the order of the plan where all are shown; else what ended last tells most.
+    has_room = sum(2 if _has_reason(job) else 1 for job in jobs) <= n_lines
+    newest = jobs if has_room else sorted(jobs, key=lambda job: -(job.ended_at or 0.0))
     kinds = [
         [job for job in jobs if job.state is JobState.RUNNING],
         [job for job in newest if job.state is JobState.FAILED],
