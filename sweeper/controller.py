@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Protocol
@@ -28,8 +28,8 @@ from sweeper.requests import Request
 from sweeper.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
 from sweeper.schedule import (
     Close,
-    DeviceExpected,
     DeviceOpened,
+    DevicesExpected,
     End,
     Estimated,
     Event,
@@ -165,18 +165,24 @@ class Controller:
         return self.estimates.of(job) if self.estimates else (Need(self.settings.n_devices), 0.0)
 
     def _loop(self) -> int:
-        events: list[Event] = [*self._take_in(list(self.jobs.values()))]
-        events += [DeviceExpected(number) for number in range(len(self.machine.pool.devices))]
-        # What an earlier controller of this invocation has leased, a probe's, is there already.
-        events += [event for number in self.machine.pool.open_numbers for event in self._opened(number)]
-        events += self._open_devices()
+        events: Iterable[Event] = self._first_events()
         while True:
+            # Each is handled before the next is looked for: what an end means depends on those before it.
             for event in events:
-                for instruction in handle_and_note(event, self._schedule, self.tell):
+                for instruction in handle_and_note(event, self._schedule, self.machine.pool, self.tell):
                     if isinstance(instruction, End):
                         return 128 + self._signals[0] if self._signals else instruction.exit_code
                     self._carry_out(instruction)
             events = self._wait()
+
+    def _first_events(self) -> Iterator[Event]:
+        pool = self.machine.pool
+        yield from self._take_in(list(self.jobs.values()))
+        yield DevicesExpected(tuple(range(len(pool.devices))))
+        # What an earlier controller of this invocation has leased, a probe's, is there already.
+        for number in pool.open_numbers:
+            yield self._opened(number)
+        yield from self._open_devices()
 
     def _carry_out(self, instruction: Instruction) -> None:
         if isinstance(instruction, Start):
@@ -207,8 +213,7 @@ class Controller:
         failpoint("spawn.after")
         self.tracker.start_job(tracked_job(job, self.sweep.job(job.job_id), self.tags))
 
-    def _wait(self) -> list[Event]:
-        events: list[Event] = []
+    def _wait(self) -> Iterator[Event]:
         for told in self.machine.executor.wait(TICK_S):
             job_id = told.attempt.job.job_id
             if isinstance(told, Started):
@@ -216,27 +221,27 @@ class Controller:
                 process = {"pid": told.pid, "born_at": birth_of(told.pid)}
                 self.tell("process", job=job_id, attempt=told.attempt.number, **process)
             else:
-                events += self._end(told)
+                yield from self._end(told)
         for running in self._running:
             self._read_metrics(running)
         self._running.look_after()
-        return [*events, *self._open_devices(), *self._orders.read(self), *self._handle_signals()]
+        yield from self._open_devices()
+        yield from self._orders.read(self)
+        yield from self._handle_signals()
 
     def _open_devices(self) -> list[Event]:
         pool = self.machine.pool
-        events: list[Event] = []
-        for number in pool.acquire():
-            events += self._opened(number)
+        events = [self._opened(number) for number in pool.acquire()]
         for number, reason in pool.obstacles.items():
             if self._told_obstacles.get(number) != reason:
                 self.display.say(f"waiting: {reason}")
         self._told_obstacles = pool.obstacles
         return events
 
-    def _opened(self, number: int) -> list[Event]:
+    def _opened(self, number: int) -> Event:
         device, offer = self.machine.pool.devices[number], self.machine.offers[number]
         self.tell("device_opened", device=device.label, name=device.name, n_shares=offer.n_shares)
-        return [DeviceOpened(number, offer.n_shares, offer.memory_gb)]
+        return DeviceOpened(number, offer.n_shares, offer.memory_gb)
 
     def _read_metrics(self, running: RunningAttempt) -> None:
         before = running.offset
@@ -254,13 +259,12 @@ class Controller:
         if aftermath.state is JobState.FAILED and self.settings.mode == "train":
             self._show_log(over.attempt.folder)
         self.tracker.end_job(over.attempt.folder, aftermath.state, reason)
-        events: list[Event] = [over.ended]
-        if aftermath.stops_sweep:
+        if aftermath.stops_sweep and self._schedule.stopping is None:
             self.display.say(f"disk full: {reason}; nothing more is started")
             self.tell("stop_asked", reason="disk")
-        if aftermath.state is JobState.COMPLETED and self._learn(over):
-            events += self._estimate_again()
-        return events
+        # Before the place is free: what is started there is chosen by what is known now.
+        corrections = self._estimate_again() if aftermath.state is JobState.COMPLETED and self._learn(over) else []
+        return [*corrections, over.ended]
 
     def _tell_end(self, over: EndedAttempt, aftermath: Aftermath, reason: str | None) -> None:
         ended = over.ended
@@ -284,9 +288,17 @@ class Controller:
         return self.estimates.learn(running.job, running.spec, running.slot, over.result)
 
     def _estimate_again(self) -> list[Event]:
+        """Return a correction for every waiting job of which something else is expected now, written down together."""
         events: list[Event] = []
+        told: list[tuple[str, dict[str, Any]]] = []
         for job_id in self._schedule.waiting_jobs():
-            events.append(Estimated(job_id, *self._expect(self.jobs[job_id])))
+            need, expected_s = self._expect(self.jobs[job_id])
+            if (need, expected_s) != self._schedule.expectation_of(job_id):
+                events.append(Estimated(job_id, need, expected_s))
+                fields = {"expected_s": round(expected_s, 1), "memory_gb": round(need.memory_gb, 2)}
+                told.append(("estimated", {"job": job_id, **fields}))
+        for record in self.journal.append_all(told) if told else []:
+            self.display.event(record)
         return events
 
     def _show_log(self, attempt: AttemptFolder) -> None:
@@ -318,8 +330,9 @@ class Controller:
 def _whole_reason(over: EndedAttempt, aftermath: Aftermath) -> str | None:
     """Return why an attempt ended, and what comes of it."""
     if over.ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
-        n_losses = aftermath.tries.n_losses or aftermath.tries.n_host_ooms
-        return f"{over.reason}, {n_losses} times; log: {over.attempt.folder.log}"
+        tries = aftermath.tries
+        n_times = tries.n_host_ooms if over.ended.kind is FailureKind.OOM else tries.n_losses
+        return f"{over.reason}, {n_times} times; log: {over.attempt.folder.log}"
     if over.ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
         return f"{over.reason}; goes on with half the images at a time"
     return over.reason

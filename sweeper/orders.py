@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
 from sweeper.device_pool import DevicePool
+from sweeper.journal import JournalNotWrittenError
 from sweeper.requests import Request, drop_request, read_requests
 from sweeper.schedule import (
     DeviceClosing,
-    DeviceExpected,
+    DevicesExpected,
     Event,
     Instruction,
     JobAdded,
@@ -24,7 +26,7 @@ from sweeper.schedule import (
 
 Tell = Callable[..., None]
 
-# What was meant for the controller of that time, and is done by its end.
+# What was meant for the controller of that time, and is done by its end, unless it is about one job.
 _ENDING = ("stop", "pause")
 _OF_ONE_JOB: Mapping[str, Callable[[str], Event]] = {
     "stop": JobCancelled,
@@ -69,12 +71,23 @@ class Orders:
         """Return what has been asked since the last time, as events; a request is journalled before it is dropped."""
         events: list[Event] = []
         for request in read_requests(self._sweep):
-            is_old = float(request.name.partition("-")[0]) < self._started_at
+            is_old = request.asked_at < self._started_at and request.job is None
             if not (is_old and request.op in _ENDING):
                 obeyed.tell("requested", name=request.name, op=request.op, **request.arguments)
-                events += self._events_of(request, obeyed)
+                events += self._read_one(request, obeyed)
             drop_request(self._sweep, request)
         return events
+
+    def _read_one(self, request: Request, obeyed: Obeyed) -> Sequence[Event]:
+        """Return the events of a request; none of one that makes no sense, for which no sweep should end."""
+        try:
+            return self._events_of(request, obeyed)
+        except JournalNotWrittenError:
+            raise
+        except (UserError, KeyError, TypeError, ValueError) as error:
+            told = str(error) if isinstance(error, UserError) else repr(error)
+            obeyed.say(f"request to {request.op} in {request.name}: cannot be carried out ({told})")
+            return []
 
     def _events_of(self, request: Request, obeyed: Obeyed) -> Sequence[Event]:
         if request.job is not None:
@@ -88,14 +101,17 @@ class Orders:
             return [StopAsked("interrupt")]
         if request.op == "pause":
             obeyed.tell("paused")
-            return self._give_back(range(len(self._pool.devices)))
+            return [DeviceClosing(number) for number in range(len(self._pool.devices))]
         if request.op == "continue":
             obeyed.tell("continued")
-            return self._take(range(len(self._pool.devices)))
+            return [DevicesExpected(tuple(range(len(self._pool.devices))))]
         if request.op == "gpus":
+            plus = self._numbers(request.arguments.get("plus", ()), obeyed)
             minus = self._numbers(request.arguments.get("minus", ()), obeyed)
-            return [*self._give_back(minus), *self._take(self._numbers(request.arguments.get("plus", ()), obeyed))]
-        return obeyed.add_jobs(request)
+            return [*map(DeviceClosing, minus), *([DevicesExpected(tuple(plus))] if plus else [])]
+        if request.op == "add":
+            return obeyed.add_jobs(request)
+        raise ValueError("it names no job")
 
     def _numbers(self, indices: Sequence[int], obeyed: Obeyed) -> list[int]:
         """Return the devices that NVML's indices name."""
@@ -106,20 +122,17 @@ class Orders:
             obeyed.say(f"no GPU {', '.join(map(str, sorted(unknown)))} in this sweep; it has {labels}")
         return found
 
-    def _give_back(self, numbers: Sequence[int]) -> list[Event]:
-        for number in numbers:
-            if not self._pool.is_open(number):
-                self._pool.give_back(number)
-        return [DeviceClosing(number) for number in numbers]
 
-    def _take(self, numbers: Sequence[int]) -> list[Event]:
-        for number in numbers:
-            self._pool.want(number)
-        return [DeviceExpected(number) for number in numbers]
+def handle_and_note(event: Event, schedule: Schedule, pool: DevicePool, tell: Tell) -> Sequence[Instruction]:
+    """Let the schedule handle an event, the pool know which devices are wanted, and the journal what a wish changes.
 
-
-def handle_and_note(event: Event, schedule: Schedule, tell: Tell) -> Sequence[Instruction]:
-    """Let the schedule handle an event, and journal what a user's wish does to a job that is not running."""
+    A device that the schedule has is given back when it says so, with no job on it; one that is only waited for, now.
+    """
+    if isinstance(event, DevicesExpected):
+        for device in event.devices:
+            pool.want(device)
+    elif isinstance(event, DeviceClosing) and not pool.is_open(event.device):
+        pool.give_back(event.device)
     if not isinstance(event, JobHeld | JobReleased | JobCancelled):
         return schedule.handle(event)
     before = schedule.state_of(event.job_id)

@@ -77,7 +77,6 @@ class Packing:
     def __init__(self) -> None:
         self._rooms: dict[int, _Room] = {}
         self._reserved: set[int] = set()
-        self._hopeless: set[Need] = set()
 
     @property
     def was_told_of_devices(self) -> bool:
@@ -89,10 +88,12 @@ class Packing:
         return sum(room.phase is not _Phase.GONE for room in self._rooms.values()) >= need.n_devices
 
     def expect(self, device: int) -> None:
-        """Know of a device that is not there yet."""
+        """Know of a device that may not be there yet; one that was about to be given back is kept."""
         room = self._rooms.setdefault(device, _Room(device))
         if room.phase is _Phase.GONE:
             room.phase = _Phase.EXPECTED
+        elif room.phase is _Phase.CLOSING and not room.is_gone_when_empty:
+            room.phase = _Phase.OPEN
 
     def open(self, device: int, n_shares: int, memory_gb: float) -> None:
         """Let a device take jobs.
@@ -133,7 +134,6 @@ class Packing:
     def begin_round(self) -> None:
         """Forget what was reserved in the last round of placing."""
         self._reserved.clear()
-        self._hopeless.clear()
 
     def has_room(self) -> bool:
         """Whether any device has a share left that is not reserved."""
@@ -145,8 +145,6 @@ class Packing:
         A job that wants several devices and finds too few free has those with the fewest jobs kept free for it, so
         that smaller jobs behind it in the line do not keep it waiting for ever.
         """
-        if need in self._hopeless:
-            return None
         rooms = [room for room in self._rooms.values() if room.number not in self._reserved]
         if need.n_devices == 1:
             fitting = [room for room in rooms if room.fits(need)]
@@ -159,7 +157,6 @@ class Packing:
                 self._reserved |= {room.number for room in chosen}
                 chosen = []
         if len(chosen) < need.n_devices:
-            self._hopeless.add(need)
             return None
         share = chosen[0].free_share()
         for room in chosen:

@@ -1,5 +1,6 @@
 """The attempts that live: started, told to stop, watched, killed when their time is over, and how each ended."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -182,7 +183,10 @@ class RunningAttempts:
         if attempt.told == "cancel":
             return
         attempt.told = reason
-        write_text(attempt.folder.stop, reason)
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk must not keep anything from being stopped: TERM says it as well
+            write_text(attempt.folder.stop, reason)
         self._executor.terminate(attempt.folder)
         if attempt.kill_at_s is None:
             attempt.kill_at_s = self._clock() + grace_s

@@ -7,13 +7,13 @@ Its state is a fold over the journal: whoever handles the same events ends in th
     PLANNED | PAUSED | RUNNING -> CANCELLED, and CANCELLED | FAILED -> PLANNED, only because a user asked
 """
 
-from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runners.contract.states import JobState
 from sweeper.attempt_ends import MAX_LOSSES, Aftermath, AttemptEnded, Tries, judge_end
 from sweeper.packing import Need, Packing
+from sweeper.waiting import Place, WaitingLine
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,13 @@ class Estimated:
 
 
 @dataclass(frozen=True)
-class DeviceExpected:
-    """A device of this sweep is not there yet: held by somebody else, or given back for a while."""
+class DevicesExpected:
+    """Devices of this sweep that may not be there yet: held by somebody else, or given back for a while.
 
-    device: int
+    All that a sweep may ever have come in one event: what needs two devices could not run on the first alone.
+    """
+
+    devices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class StopAsked:
 Event = (
     JobAdded
     | Estimated
-    | DeviceExpected
+    | DevicesExpected
     | DeviceOpened
     | DeviceClosing
     | AttemptEnded
@@ -202,7 +205,7 @@ class Schedule:
     def __init__(self, max_losses: int = MAX_LOSSES) -> None:
         self._max_losses = max_losses
         self._jobs: dict[str, _Entry] = {}
-        self._waiting: list[tuple[int, float, int, str]] = []
+        self._waiting = WaitingLine()
         self._packing = Packing()
         self._n_running = 0
         self._n_moved_up = 0
@@ -225,7 +228,12 @@ class Schedule:
 
     def waiting_jobs(self) -> list[str]:
         """Return the jobs that could be started, first one first."""
-        return [job_id for *_, job_id in self._waiting]
+        return self._waiting.jobs()
+
+    def expectation_of(self, job_id: str) -> tuple[Need, float]:
+        """Return what a job is expected to need, and for how many seconds."""
+        entry = self._jobs[job_id]
+        return entry.need, entry.expected_s
 
     def after(self, event: AttemptEnded) -> Aftermath:
         """Return what an ended attempt means for its job; the schedule itself is not changed."""
@@ -246,8 +254,9 @@ class Schedule:
             told += self._end_attempt(event)
         elif isinstance(event, Estimated):
             self._estimate(event)
-        elif isinstance(event, DeviceExpected):
-            self._packing.expect(event.device)
+        elif isinstance(event, DevicesExpected):
+            for device in event.devices:
+                self._packing.expect(device)
         elif isinstance(event, DeviceOpened):
             self._packing.open(event.device, event.n_shares, event.memory_gb)
         elif isinstance(event, DeviceClosing):
@@ -339,42 +348,37 @@ class Schedule:
     def _enqueue(self, job_id: str) -> None:
         entry = self._jobs[job_id]
         if not entry.is_held and not _runs(entry):
-            insort(self._waiting, _place_in_line(job_id, entry))
+            self._waiting.add(entry.need, _place_in_line(job_id, entry))
 
     def _dequeue(self, job_id: str) -> None:
-        place = _place_in_line(job_id, self._jobs[job_id])
-        if place in self._waiting:
-            self._waiting.remove(place)
+        entry = self._jobs[job_id]
+        self._waiting.remove(entry.need, _place_in_line(job_id, entry))
 
     def _fill(self) -> list[Instruction]:
         if self.stopping:
             return []
         started: list[Instruction] = []
+        hopeless: set[Need] = set()
         self._packing.begin_round()
-        kept: list[tuple[int, float, int, str]] = []
-        for position, place in enumerate(self._waiting):
-            if not self._packing.has_room():
-                kept += self._waiting[position:]
-                break
+        while self._packing.has_room() and (first := self._waiting.first(hopeless)):
+            need, place = first
             job_id = place[-1]
-            entry = self._jobs[job_id]
-            found = self._packing.place(job_id, entry.need)
+            found = self._packing.place(job_id, need)
             if found is None:
-                kept.append(place)
+                hopeless.add(need)
                 continue
+            self._waiting.remove(need, place)
+            entry = self._jobs[job_id]
             entry.devices, entry.share = found
             entry.state, entry.is_cancelled = JobState.RUNNING, False
             self._n_running += 1
             started.append(Start(job_id, entry.devices, entry.share, entry.tries.n_ooms > 0))
-        if started:
-            self._waiting = kept
         return started
 
     def _end(self) -> list[Instruction]:
         if self._n_running or not self._packing.was_told_of_devices:
             return []
-        needs = {self._jobs[job_id].need for *_, job_id in self._waiting}
-        can_go_on = self.stopping is None and any(map(self._packing.could_fit, needs))
+        can_go_on = self.stopping is None and any(map(self._packing.could_fit, self._waiting.needs()))
         return [] if can_go_on else [End(self.exit_code())]
 
     def exit_code(self) -> int:
@@ -389,5 +393,5 @@ def _runs(entry: _Entry) -> bool:
     return entry.state is JobState.RUNNING
 
 
-def _place_in_line(job_id: str, entry: _Entry) -> tuple[int, float, int, str]:
+def _place_in_line(job_id: str, entry: _Entry) -> Place:
     return (entry.rank, -entry.expected_s, entry.number, job_id)
