@@ -95,9 +95,17 @@ def check_stored(evidence: SweepEvidence) -> Iterator[Violation]:
             yield Violation(7, at(story[0]), f"job {job} does not stand in sweep.yaml")
         if folder.config_sha256 is None:
             yield Violation(7, f"jobs/{job}/config.yaml", f"job {job} has no config")
-        elif planned is not None and planned.event.get("config_sha256") not in (None, folder.config_sha256):
+        elif planned is not None and not _is_config_of(planned, folder.config_sha256, evidence):
             told = f"config of job {job} is {folder.config_sha256[:12]}... where it was planned with another"
             yield Violation(7, f"jobs/{job}/config.yaml", told)
+
+
+def _is_config_of(planned: JournalLine, sha256: str, evidence: SweepEvidence) -> bool:
+    """Whether a job's config is what it was planned with, or a user has accepted that it is not."""
+    if planned.event.get("config_sha256") in (None, sha256):
+        return True
+    accepted = (change for line in evidence.lines for change in line.event.get("accepted") or ())
+    return any(f"jobs/{planned.job}/config.yaml" in change for change in accepted)
 
 
 def check_runs(evidence: SweepEvidence) -> Iterator[Violation]:

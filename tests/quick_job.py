@@ -35,6 +35,7 @@ from runners.stopping import StopRequest, StopTraining
 VARIABLE = "DETSWEEP_QUICK_JOB"
 _EXIT_CODES = {AttemptOutcome.COMPLETED: 0, AttemptOutcome.PRUNED: 0, AttemptOutcome.INTERRUPTED: 3}
 _N_STATES = 2
+_LARGE_BYTES = 400_000_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Fault:
         attempts: only in these attempts.
         iteration: when, from 1, counted over all epochs.
         above_batch: only where more images go through the model at once.
+        device: only where CUDA_VISIBLE_DEVICES is this.
     """
 
     what: str
@@ -54,6 +56,7 @@ class Fault:
     attempts: tuple[int, ...] | None = None
     iteration: int = 1
     above_batch: int = 0
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,7 @@ class _QuickJob:
                 and (fault.attempts is None or self._spec.attempt in fault.attempts)
                 and fault.iteration == self._iteration + 1
                 and self._spec.batch_per_step > fault.above_batch
+                and fault.device in (None, os.environ.get("CUDA_VISIBLE_DEVICES"))
             )
             if is_meant:
                 _break(fault.what, self._iteration + 1)
@@ -294,6 +298,14 @@ def _leave_an_orphan() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _take_memory() -> None:
+    """Hold memory for longer than the controller waits to look, and be killed as the kernel kills."""
+    held = bytearray(_LARGE_BYTES)
+    held[:: resource.getpagesize()] = b"x" * len(held[:: resource.getpagesize()])
+    time.sleep(2.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 _FAULTS = {
     "raise": _raise,
     "segfault": lambda: ctypes.string_at(0),
@@ -303,5 +315,6 @@ _FAULTS = {
     "ignore stops": _ignore_stops,
     "orphan": _leave_an_orphan,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "take memory": _take_memory,
     "quit": lambda: os._exit(5),
 }

@@ -356,6 +356,13 @@ def test_what_waits_for_the_store_is_no_violation_and_is_told(waits: dict[str, A
     assert verdict.notes[-1] == told
 
 
+def test_a_changed_config_that_a_user_accepted_is_no_violation() -> None:
+    told = "config changed in /x/jobs/0001/config.yaml: SHA-256 f -> 0"
+    again = {**STARTED, "accepted": [told]}
+    jobs = {"0001": replace(completed(), config_sha256="0" * 64), "0002": completed(2)}
+    assert only(evidence(*WHOLE, again, jobs=jobs), 7) == []
+
+
 def test_attempts_that_do_not_count_are_listed() -> None:
     sweep = evidence(planned("0001"), started("0001"), lost("0001", 1, counted=False, reason="its controller died"))
     told = "journal.jsonl:3: job 0001 attempt 1 does not count: lost(lost): its controller died"

@@ -1,0 +1,272 @@
+"""Rows 4 to 6, 8, 12, 13, 33, 35, 36: the controller is killed, interrupted, doubled, or misled about time or place."""
+
+import contextlib
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from runners.contract.failpoints import EXIT_STATUS, VARIABLE
+from runners.contract.folder import SweepFolder
+from sweeper.processes import birth_of
+from tests.faults.driver import Driver, wait_until
+from tests.quick_job import Play
+
+Numbers = dict[str, dict[str, float]]
+
+SLOW = Play(iteration_s=0.1)
+
+
+def resume(drive: Driver, *words: str, **how: Any) -> tuple[int, str]:
+    command = drive.run("resume", *words, **how)
+    return command.process.returncode, command.said
+
+
+def test_row_04_a_controller_that_is_killed_leaves_no_job_and_no_work_is_lost(
+    drive: Driver, undisturbed: Numbers
+) -> None:
+    command = drive.train(play=SLOW)
+    wait_until(lambda: drive.n_iterations("0002") > 5)
+    children = psutil.Process(command.process.pid).children(recursive=True)
+    assert len(children) >= 2  # the server and the job
+    command.kill()
+    assert drive.states == {"0001": "COMPLETED", "0002": "RUNNING"}
+    assert resume(drive)[0] == 0
+    assert not [child for child in children if child.is_running()]
+    assert [event["job"] for event in drive.events("started")] == ["0001", "0002", "0002"]
+    assert drive.events("started")[-1]["resume"].startswith("checkpoints/a1_epoch_1")
+    assert not drive.events("ended", "0002")[0]["counted"]
+    assert drive.numbers() == undisturbed
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_row_04_random_kills_of_controller_and_jobs_change_no_number(
+    drive: Driver, undisturbed: Numbers, number: int
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # shown if the test fails
+    chance = random.Random(seed)
+    command = drive.train(play=Play(iteration_s=0.08), env={"PYTHONHASHSEED": "0"})
+    n_kills = 0
+    while command.process.poll() is None and n_kills < 4:
+        wait_until(lambda: bool(drive.sweeps))
+        time.sleep(chance.uniform(0.0, 1.2))
+        victims = [("controller", command.process.pid)]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victims += [("job or server", p.pid) for p in psutil.Process(command.process.pid).children(recursive=True)]
+        what, pid = chance.choice(victims)
+        print(f"kill {what} {pid}")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            n_kills += 1
+        if what == "controller":
+            command.wait()
+            command = drive.begin("resume", play=Play(iteration_s=0.08))
+    for _ in range(3):
+        code = command.wait()
+        assert code in (0, 1), command.said
+        if code == 0:
+            break
+        # A job that was killed three times has failed by then, and is tried again as a user would.
+        assert drive.run("retry", "--failed").process.returncode == 0, drive.commands[-1].said
+        command = drive.begin("resume")
+    assert set(drive.states.values()) == {"COMPLETED"}
+    assert drive.numbers() == undisturbed
+
+
+# Where a controller passes only once, the second time never comes.
+CONTROLLER_STOPS = [
+    *(f"{name}:{n}" for name in ("journal.append.before", "journal.append.after") for n in range(1, 10)),
+    *(f"{name}:{n}" for name in ("spawn.before", "spawn.after") for n in (1, 2)),
+    *(f"{name}:{n}" for name in ("json.rename.before", "json.rename.after") for n in (1, 3, 4)),
+]
+JOB_STOPS = [
+    *(f"{name}:{n}@1" for name in ("checkpoint.rename.before", "checkpoint.rename.after") for n in (1, 2, 5)),
+    *(f"{name}:{n}@1" for name in ("json.rename.before", "json.rename.after") for n in (1, 2, 4)),
+    *(f"{name}:{n}@1" for name in ("line.append.before", "line.append.after") for n in (1, 12)),
+]
+
+
+@pytest.mark.parametrize("stop", CONTROLLER_STOPS)
+def test_row_05_a_controller_that_ends_at_a_failpoint_is_followed_to_the_same_numbers(
+    drive: Driver, undisturbed: Numbers, stop: str
+) -> None:
+    command = drive.train(env={VARIABLE: stop})
+    assert command.wait() == EXIT_STATUS, command.said
+    if not drive.sweeps:  # it had not come to the plan: nothing is there that could be resumed
+        command = drive.train()
+        assert command.wait() == 0, command.said
+    elif stop != "journal.append.after:9":
+        code, said = resume(drive)
+        assert code == 0, said
+    assert drive.numbers(drive.sweeps[-1]) == undisturbed
+
+
+@pytest.mark.parametrize("stop", JOB_STOPS)
+def test_row_05_a_job_that_ends_at_a_failpoint_is_followed_to_the_same_numbers(
+    drive: Driver, undisturbed: Numbers, stop: str
+) -> None:
+    command = drive.train(env={VARIABLE: stop})
+    assert command.wait() == 0, command.said
+    # Each job's first attempt has ended there, and if that was behind its result it had completed.
+    outcomes = {event["outcome"] for event in drive.events("ended") if event["attempt"] == 1}
+    assert outcomes == ({"completed"} if stop == "json.rename.after:4@1" else {"lost"})
+    assert drive.numbers() == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda n: str(int(n))
+)
+def test_rows_06_and_08_a_signal_lets_jobs_save_and_the_sweep_goes_on_later(
+    drive: Driver, undisturbed: Numbers, number: int, code: int
+) -> None:
+    command = drive.train("jobs_per_gpu=2", play=SLOW)
+    wait_until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 2)
+    (_, server), *_ = [(p.ppid(), p) for p in psutil.Process(command.process.pid).children()]
+    assert os.getsid(server.pid) != os.getsid(command.process.pid)  # a closed terminal does not reach the jobs
+    command.interrupt(number)
+    assert command.wait() == code
+    assert "stopping, 2 jobs are saving; Ctrl-C again kills" in command.said
+    assert f"detsweep resume {drive.sweep.path}" in command.said
+    assert set(drive.states.values()) == {"PAUSED"}
+    assert [(e["outcome"], e["counted"]) for e in drive.events("ended")] == [("interrupted", False)] * 2
+    assert resume(drive)[0] == 0
+    assert all(event["resume"] for event in drive.events("started")[2:])
+    assert drive.numbers() == undisturbed
+
+
+def _rewrite(sweep: SweepFolder, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the events of a journal that nobody owns."""
+    events = [json.loads(line) for line in sweep.journal.read_text(encoding="utf-8").splitlines()]
+    for event in events:
+        change(event)
+    sweep.journal.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has nothing to do with any sweep."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def _killed_in_the_first_job(drive: Driver) -> None:
+    command = drive.train(play=SLOW)
+    wait_until(lambda: drive.has_checkpoint("0001"))
+    wait_until(lambda: bool(drive.events("process")))
+    children = psutil.Process(command.process.pid).children(recursive=True)
+    command.kill()
+    psutil.wait_procs(children, timeout=20)
+
+
+def test_row_12_a_process_that_has_the_number_of_an_old_job_is_left_alone(
+    drive: Driver, undisturbed: Numbers, bystander: subprocess.Popen[bytes]
+) -> None:
+    _killed_in_the_first_job(drive)
+
+    def take_the_number(event: dict[str, Any]) -> None:
+        if event["event"] == "process":
+            event["pid"] = bystander.pid
+
+    _rewrite(drive.sweep, take_the_number)
+    began = time.monotonic()
+    assert resume(drive)[0] == 0
+    assert time.monotonic() - began < 20  # nobody waited for it to go
+    assert bystander.poll() is None
+    assert drive.numbers() == undisturbed
+
+
+def test_row_13_after_a_restart_of_the_machine_nothing_is_waited_for_and_nothing_counts(
+    drive: Driver, undisturbed: Numbers, bystander: subprocess.Popen[bytes]
+) -> None:
+    _killed_in_the_first_job(drive)
+
+    def restart(event: dict[str, Any]) -> None:
+        if event["event"] == "sweep_started":
+            event["boot_id"] = "another run of the kernel"
+        if event["event"] == "process":  # the new run has given number and birth to somebody else
+            event["pid"], event["born_at"] = bystander.pid, birth_of(bystander.pid)
+
+    _rewrite(drive.sweep, restart)
+    assert resume(drive)[0] == 0
+    ended = drive.events("ended", "0001")[0]
+    assert (ended["outcome"], ended["counted"]) == ("lost", False)
+    assert "restarted" in ended["reason"]
+    assert bystander.poll() is None
+    assert drive.numbers() == undisturbed
+    bystander.kill()
+    bystander.wait()
+
+
+def test_row_33_of_two_that_resume_a_sweep_at_once_one_is_told_who_owns_it(drive: Driver, undisturbed: Numbers) -> None:
+    _killed_in_the_first_job(drive)
+    both = [drive.begin("resume", play=SLOW) for _ in range(2)]
+    codes = [command.wait() for command in both]
+    assert sorted(codes) == [0, 4]
+    refused, other = sorted(both, key=lambda command: command.process.returncode, reverse=True)
+    assert f"pid {other.process.pid} on " in refused.said
+    assert len(drive.events("started", "0001")) == 2
+    assert drive.numbers() == undisturbed
+
+
+def test_row_33_a_sweep_that_runs_is_not_touched_by_another_controller(drive: Driver) -> None:
+    command = drive.train(play=SLOW)
+    wait_until(lambda: drive.n_iterations("0001") > 1)
+    for verb in ("resume", "sync"):
+        code, said = drive.run(verb).process.returncode, drive.commands[-1].said
+        assert code == 4, said
+        assert f"pid {command.process.pid} on " in said
+    assert len(drive.events("sweep_started")) == 1
+    assert command.wait() == 0
+
+
+def test_row_35_processes_of_another_machine_are_never_judged(
+    drive: Driver, undisturbed: Numbers, bystander: subprocess.Popen[bytes]
+) -> None:
+    _killed_in_the_first_job(drive)
+
+    def move(event: dict[str, Any]) -> None:
+        if event["event"] == "sweep_started":
+            event["host"] = "elsewhere"
+        if event["event"] == "process":
+            event["pid"], event["born_at"] = bystander.pid, birth_of(bystander.pid)
+
+    _rewrite(drive.sweep, move)
+    began = time.monotonic()
+    assert resume(drive)[0] == 0
+    assert time.monotonic() - began < 20
+    assert "elsewhere is gone" in drive.events("ended", "0001")[0]["reason"]
+    assert drive.numbers() == undisturbed
+    bystander.kill()
+    bystander.wait()
+
+
+@pytest.mark.parametrize("jump_s", [86400.0, -86400.0], ids=["a day on", "a day back"])
+def test_row_36_a_clock_that_jumps_ends_no_job(drive: Driver, undisturbed: Numbers, jump_s: float) -> None:
+    command = drive.train(play=SLOW, jump_s=jump_s)
+    assert command.wait() == 0, command.said
+    assert [event["outcome"] for event in drive.events("ended")] == ["completed", "completed"]
+    times = [event["at"] for event in drive.events()]
+    assert max(abs(later - earlier) for earlier, later in itertools.pairwise(times)) > 80000  # it did jump
+    assert drive.numbers() == undisturbed
+
+
+def test_rows_05_and_28_the_torn_last_line_of_a_journal_is_written_over(drive: Driver, undisturbed: Numbers) -> None:
+    _killed_in_the_first_job(drive)
+    journal: Path = drive.sweep.journal
+    with journal.open("ab") as file:
+        file.write(b'{"at": 1.0, "event": "ended", "job": "0001", "st')
+    assert resume(drive)[0] == 0
+    assert drive.numbers() == undisturbed
