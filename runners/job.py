@@ -10,7 +10,7 @@ import torch
 import yaml
 from mmengine.registry import init_default_scope
 
-from runners.checkpoints import remove_checkpoints
+from runners.checkpoint_keeper import remove_what_is_not_kept
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from runners.contract.records import AttemptResult, AttemptSpec
@@ -50,7 +50,7 @@ def run_attempt(folder: AttemptFolder) -> int:
     result.write(folder)
     if result.outcome is AttemptOutcome.COMPLETED and result.checkpoint is not None:
         # Only now: a job that is killed before its result stands goes on from its last state.
-        remove_checkpoints(folder.job.checkpoints, keep={folder.job.path / result.checkpoint})
+        remove_what_is_not_kept(folder.job, spec.keep, folder.job.path / result.checkpoint)
     return _EXIT_CODES.get(result.outcome, 1)
 
 

@@ -9,24 +9,34 @@ from collections.abc import Mapping
 
 from runners.contract.failpoints import enter_attempt_process
 from runners.contract.folder import AttemptFolder
+from runners.contract.records import AttemptSpec
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_NEW_FILE_MODE = 0o600
+_NEW_FILE_MODE = 0o666  # the umask decides
+_PRIVATE_UMASK = 0o077
 
 
 def enter_attempt(folder: AttemptFolder, env: Mapping[str, str]) -> None:
     """Turn this process into the one that executes an attempt.
 
     From here on all output goes to the attempt's log, the working directory is the job's folder, a crash writes the
-    Python stack to the log, and so does SIGUSR1. Files are made for their owner only.
+    Python stack to the log, and so does SIGUSR1. The attempt's spec says whose the files are that it makes.
     """
-    os.umask(0o077)
+    os.umask(_umask(folder))
     _redirect_output(folder)
     os.environ.update(env)
     enter_attempt_process(folder.number)
     os.chdir(folder.job.path)
     faulthandler.enable(file=sys.stderr)
     faulthandler.register(signal.SIGUSR1, file=sys.stderr)
+
+
+def _umask(folder: AttemptFolder) -> int:
+    """Return the umask that the spec asks for; one that cannot be read, which ends the attempt, shares nothing."""
+    try:
+        return AttemptSpec.read(folder).umask
+    except (OSError, ValueError, TypeError):
+        return _PRIVATE_UMASK
 
 
 def die_with_parent(parent_pid: int) -> None:

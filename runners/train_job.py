@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from runners.attempt_log import AttemptLog
+from runners.batch_split import BatchSplit, first_split, recounted, split_notes
 from runners.checkpoint_keeper import CheckpointKeeper
 from runners.checkpoints import load_checkpoint
 from runners.complexity import count_multiply_adds, count_parameters
@@ -65,7 +66,8 @@ def train_job(
 
     Going on is exact, also within an epoch: the images that the stopped epoch has seen are left out, its sums and
     gradients go on, and on the CPU the numbers are those of a training that never stopped. Epochs that are done are not
-    trained again; one that lacks only its validation is validated.
+    trained again; one that lacks only its validation is validated. Going on with another split of the batch is possible
+    at an epoch's end.
 
     Args:
         folder: the attempt.
@@ -114,7 +116,7 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
             val = None
     if val is None:
         notes.append("no labelled val split: the last epoch was taken as the best")
-    keeper = CheckpointKeeper(folder.job.checkpoints, spec, list(config["dataset"]["classes"]))
+    keeper = CheckpointKeeper(folder.job, spec, list(config["dataset"]["classes"]))
     metrics = MetricsHook(log, spec.requested_at, peaks)
     epochs = EpochEndHook(
         folder, log, keeper, metrics, val, config["best_by"], with_loss=config["evaluation"]["val_loss"]
@@ -125,6 +127,7 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
     training = _Training(folder, config, spec, stop, log, keeper, peaks, metrics, epochs, runner, val, notes)
     if spec.resume is not None:
         _go_on(training, spec.resume, loader)
+    notes += split_notes(first_split(folder.job), keeper.splits)
     return training
 
 
@@ -132,17 +135,23 @@ def _go_on(training: _Training, resume: str, loader: DataLoader[Any]) -> None:
     """Have training begin where an earlier attempt stopped.
 
     Raises:
-        UserError: no checkpoint to go on from, or one of a training whose iterations are other ones.
+        UserError: no checkpoint to go on from, or one that lies within an epoch whose iterations are other ones.
     """
     path, state = read_training_state(training.folder.job, resume)
-    meta, spec = state["meta"], training.spec
-    saved, wanted = (meta["batch_per_step"], meta["accumulation"]), (spec.batch_per_step, spec.accumulation)
-    if saved != wanted or meta["n_iterations_per_epoch"] != len(loader):
+    split = BatchSplit.of(training.spec)
+    saved = BatchSplit(state["meta"]["batch_per_step"], state["meta"]["accumulation"])
+    if saved != split and state["meta"]["iter"] == state["meta"]["epoch"] * state["meta"]["n_iterations_per_epoch"]:
+        state = recounted(state, split, len(loader))
+    elif saved != split or state["meta"]["n_iterations_per_epoch"] != len(loader):
         raise UserError(
-            f"no going on in resume: {resume} was saved with {saved[0]} images per step, {saved[1]} steps accumulated, "
-            f"{meta['n_iterations_per_epoch']} iterations per epoch; now {wanted[0]}, {wanted[1]}, {len(loader)}"
+            f"no going on in resume: {resume} was saved within an epoch of {state['meta']['n_iterations_per_epoch']} "
+            f"iterations with {saved} per optimizer step; now {len(loader)} iterations with {split}"
         )
-    training.keeper.go_on_from(path)
+    meta = state["meta"]
+    splits = meta.get("splits", [[1, *saved]])  # not in states from before detsweep went on with another split
+    if saved != split and meta["epoch"] < training.config["n_epochs"]:
+        splits = [*splits, [meta["epoch"] + 1, *split]]
+    training.keeper.go_on_from(path, splits)
     training.metrics.restore(meta["training"])
     training.epochs.restore(meta)
     n_seen = meta["iter"] - meta["epoch"] * len(loader)

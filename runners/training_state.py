@@ -4,6 +4,7 @@ No state of random generators is among it: what is drawn follows the seed and th
 """
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,45 @@ def restore_training(runner: Runner, state: Mapping[str, Any]) -> None:
     """Put a state into a runner whose model, optimizer and schedules are built, and set its counters.
 
     Not `Runner.resume`: that one unpickles whatever the file holds and executes the config in it.
+
+    Args:
+        runner: the training.
+        state: as `read_training_state` gave it. Where its ``param_schedulers`` are None, the iterations before it were
+            counted in another way, and the schedules are moved to its place from their beginning.
     """
     runner.model.load_state_dict(state["state_dict"])
-    runner.optim_wrapper.load_state_dict(dict(state["optimizer"]))
-    for scheduler, saved in zip(runner.param_schedulers or [], state["param_schedulers"], strict=True):
-        scheduler.load_state_dict(saved)
+    if state["param_schedulers"] is None:
+        rates = _move_schedules(runner, state["meta"])
+        runner.optim_wrapper.load_state_dict(dict(state["optimizer"]))
+        for group, values in zip(runner.optim_wrapper.param_groups, rates, strict=True):
+            group.update(values)
+    else:
+        runner.optim_wrapper.load_state_dict(dict(state["optimizer"]))
+        for scheduler, saved in zip(runner.param_schedulers or [], state["param_schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
     parameters = dict(runner.model.named_parameters())
     for name, gradient in state["gradients"].items():
         parameters[name].grad = gradient.to(parameters[name].device)
     runner.train_loop._epoch = state["meta"]["epoch"]
     runner.train_loop._iter = state["meta"]["iter"]
     runner.logger.info(f"going on after {runner.epoch} epochs, {runner.iter} iterations")
+
+
+def _move_schedules(runner: Runner, meta: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Move new schedules to an epoch's end, as training would have, and return what they set in each group."""
+    schedulers = runner.param_schedulers or []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there is no optimizer step between the schedules' steps, on purpose
+        for _ in range(meta["epoch"]):
+            for _ in range(meta["iter"] // meta["epoch"]):
+                for scheduler in schedulers:
+                    if not scheduler.by_epoch:
+                        scheduler.step()
+            for scheduler in schedulers:
+                if scheduler.by_epoch:
+                    scheduler.step()
+    set_by_them = {scheduler.param_name for scheduler in schedulers}
+    return [{name: group[name] for name in set_by_them} for group in runner.optim_wrapper.param_groups]
 
 
 def read_training_state(job: JobFolder, resume: str) -> tuple[Path, dict[str, Any]]:

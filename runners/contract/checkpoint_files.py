@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners.contract.digest import sha256_of
-from runners.contract.folder import JobFolder
+from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.jsonfile import write_text
+from runners.contract.records import AttemptSpec
 
 DIGEST_SUFFIX = ".sha256"
 
@@ -78,14 +79,31 @@ def all_states(job: JobFolder) -> list[StateFile]:
     return sorted(states, key=lambda state: (state.attempt, state.n_epochs_done, state.iteration or 0), reverse=True)
 
 
-def find_resume_point(job: JobFolder) -> ResumePoint:
-    """Return the newest valid state of a job; reads each file that it considers, and loads none."""
+def find_resume_point(job: JobFolder, split: tuple[int, int] | None = None) -> ResumePoint:
+    """Return the newest valid state of a job; reads each file that it considers, and loads none.
+
+    Args:
+        job: the job.
+        split: images per step and accumulation of the attempt that is to go on. A state that was saved with another
+            split, or with one that nobody knows any more, counts only where it lies at an epoch's end. None: as it was.
+    """
     passed_over: list[str] = []
     for state in all_states(job):
+        if split is not None and state.iteration is not None and saved_split(job, state) != split:
+            continue
         if is_valid(state.path):
             return ResumePoint(state, tuple(passed_over))
         passed_over.append(state.path.name)
     return ResumePoint(None, tuple(passed_over))
+
+
+def saved_split(job: JobFolder, state: StateFile) -> tuple[int, int] | None:
+    """Return images per step and accumulation of the attempt that saved a state; None where its spec is gone."""
+    try:
+        spec = AttemptSpec.read(AttemptFolder(job.attempts / str(state.attempt)))
+    except (OSError, ValueError, TypeError):
+        return None
+    return spec.batch_per_step, spec.accumulation
 
 
 def is_valid(path: Path) -> bool:

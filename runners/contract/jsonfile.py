@@ -45,7 +45,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """Append one record in a single write, so that two readers never see two halves of different lines."""
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)  # the umask decides
     try:
         failpoint("line.append.before")
         os.write(descriptor, line.encode("utf-8"))

@@ -7,6 +7,7 @@ import pytest
 from runners.contract.checkpoint_files import StateFile, all_states, find_resume_point, read_digests, write_digests
 from runners.contract.digest import sha256_of
 from runners.contract.folder import JobFolder
+from runners.contract.records import AttemptSpec
 
 CONTENT = b"weights, optimizer, schedules and more"
 
@@ -115,3 +116,16 @@ def test_digests_are_what_sha256sum_checks(job: JobFolder) -> None:
     lines = (job.checkpoints / "a1_epoch_2.pth.sha256").read_text().splitlines()
     assert [line.split("  ")[1] for line in lines] == ["a1_best_epoch_1.pth", "a1_epoch_2.pth"]
     assert lines[1].split("  ")[0] == sha256_of(job.checkpoints / "a1_epoch_2.pth")
+
+
+def test_with_another_split_only_the_ends_of_epochs_count(job: JobFolder) -> None:
+    add_state(job, "a1_epoch_2_iter_50.pth")
+    assert find_resume_point(job).spec_value == "checkpoints/a1_epoch_2_iter_50.pth"
+    # Nobody knows how the state was split: no spec.
+    assert find_resume_point(job, (16, 1)).spec_value == "checkpoints/a1_epoch_2.pth"
+    attempt = job.take_attempt()
+    AttemptSpec(1, "cpu", n_threads=1, n_workers=0, batch_per_step=16, accumulation=1).write(attempt)
+    assert find_resume_point(job, (16, 1)).spec_value == "checkpoints/a1_epoch_2_iter_50.pth"
+    point = find_resume_point(job, (8, 2))
+    assert point.spec_value == "checkpoints/a1_epoch_2.pth"
+    assert point.passed_over == ()  # nothing is wrong with the newer one

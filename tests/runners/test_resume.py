@@ -202,15 +202,6 @@ def test_resume_must_name_a_state_of_the_job(server: WarmServer, make_job: JobMa
     assert f"in resume: {resume}" in result.failure.message
 
 
-def test_another_batch_split_is_refused(make_job: JobMaker, server: WarmServer) -> None:
-    """Iterations would mean other images."""
-    job = make_job("n_epochs=2")
-    train_here(job, 9, None)
-    _, result = server.run(job, resume=find_resume_point(job).spec_value)
-    assert result.failure is not None
-    assert result.failure.message.endswith("6 iterations per epoch; now 4, 1, 4")
-
-
 def test_torn_last_state_costs_one_epoch_and_no_number(make_job: JobMaker) -> None:
     job = make_job("n_epochs=3")
     _, whole = train_here(job, 0, None)
