@@ -39,6 +39,8 @@ class _Base:
     raw: Mapping[str, Any]  # the same as plain data, interpolations as text
     # Overridden keys with which nothing is missing and every interpolation leads somewhere.
     sound_with: set[frozenset[str]] = field(default_factory=set)
+    # What is wrong with an override, by its line: jobs of a sweep have most of their overrides in common.
+    judged: dict[str, str | None] = field(default_factory=dict)
 
 
 class Composer:
@@ -114,6 +116,10 @@ class Composer:
             problems += [problem for problem in self._read(job)[2] if problem not in problems]
         return problems
 
+    def is_group(self, key: str) -> bool:
+        """Whether a key of an override chooses an option, and is no value."""
+        return bool(self._group_options(key))
+
     def _read(self, overrides: Sequence[str]) -> tuple[_Base, list[Override], list[str]]:
         """Return the combination of groups, the values to lay on it, and what is wrong with either."""
         parsed, problems = _parse(overrides)
@@ -123,7 +129,7 @@ class Composer:
         for override in parsed:
             if override.key_or_group.startswith("hydra.") or override.key_or_group == "hydra":
                 groups.append(override.input_line or "")
-            elif not self._group_options(override.key_or_group) or isinstance(override.value(), dict):
+            elif not self.is_group(override.key_or_group) or isinstance(override.value(), dict):
                 values.append(override)
             else:
                 problem = self._option_problem(override)
@@ -133,7 +139,10 @@ class Composer:
                     groups.append(override.input_line or "")
         base = self._base(tuple(groups))
         for override in values:
-            problem = value_problem(override, base.config, base.raw, self._groups)
+            line = override.input_line or ""
+            if line not in base.judged:
+                base.judged[line] = value_problem(override, base.config, base.raw, self._groups)
+            problem = base.judged[line]
             if problem:
                 problems.append(problem)
         return base, values, problems

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from antlr4 import CommonTokenStream, InputStream  # type: ignore[import-untyped]
@@ -17,8 +18,10 @@ from runners.contract.errors import UserError
 _QUOTING = "close every bracket and quote; put other letters and the signs , = : ( ) [ ] { } in quotes: \"key='value'\""
 
 
+# Jobs of a sweep have most of their overrides in common, and each is read more than once.
+@lru_cache(maxsize=4096)
 def parse_override(line: str) -> Override:
-    """Parse one override.
+    """Parse one override; the result is shared by all who ask, and not to be changed.
 
     Raises:
         UserError: it does not follow Hydra's grammar; a caret stands before the character that broke it.
