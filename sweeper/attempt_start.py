@@ -97,7 +97,7 @@ def _resume_point(
 ) -> tuple[str | None, tuple[str, ...]]:
     if settings.mode != "train":
         return None, ()
-    point = find_resume_point(job)
+    point = find_resume_point(job, split)
     return point.spec_value, point.passed_over
 
 
