@@ -56,11 +56,13 @@ class Server:
     Args:
         run_attempt: executes an attempt in the forked process and returns its exit code.
         grace_s: seconds between TERM and KILL once stdin has ended.
+        controller_pid: who started the server; once it is gone, nothing more is started.
     """
 
-    def __init__(self, run_attempt: RunAttempt, grace_s: float) -> None:
+    def __init__(self, run_attempt: RunAttempt, grace_s: float, controller_pid: int) -> None:
         self._run_attempt = run_attempt
         self._grace_s = grace_s
+        self._controller_pid = controller_pid
         self._pids: dict[str, int] = {}
         # Jobs that are gone while others of their group are not: (group, exit code, when not to wait any longer).
         self._dying: dict[str, tuple[int, int, float]] = {}
@@ -155,6 +157,9 @@ class Server:
             self._tell("exited", attempt=attempt, returncode=1, message=f"not started: {error}")
 
     def _start(self, attempt: str, env: dict[str, str], leases: list[str]) -> None:
+        if os.getppid() != self._controller_pid:
+            # Its last requests came while the libraries were imported; another controller may go on with the job.
+            raise ProcessLookupError("the controller is gone")
         unknown = [name for name in leases if name not in self._leases]
         if unknown:
             raise ValueError(f"no such lease: {', '.join(unknown)}")
@@ -301,6 +306,7 @@ def main() -> None:
     parser.add_argument("--grace-s", type=float, default=GRACE_S, help="seconds from TERM to KILL at the end of stdin")
     parser.add_argument("--entry", default=JOB, help="the module whose run_attempt(folder) executes an attempt")
     arguments = parser.parse_args()
+    controller_pid = os.getppid()
 
     # What libraries print while they are imported must not land among the events.
     events = os.dup(1)
@@ -311,7 +317,7 @@ def main() -> None:
     gc.freeze()
     os.dup2(events, 1)
     os.close(events)
-    Server(run_attempt, arguments.grace_s).serve()
+    Server(run_attempt, arguments.grace_s, controller_pid).serve()
     # Nothing is left to clean up, and taking the imported libraries apart would keep devices leased for seconds.
     os._exit(0)
 

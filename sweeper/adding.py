@@ -1,5 +1,6 @@
 """``detsweep add``: jobs that join a sweep later, written by whoever asks and taken in by its controller."""
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ def write_added_jobs(sweep: SweepFolder, plan: Plan) -> dict[str, Any]:
 
     Args:
         sweep: the sweep's folder.
-        plan: made from the longer command; what the sweep answers already is left out by its identity.
+        plan: made from the longer command; what the sweep has, by the same overrides, is left out.
 
     Returns:
         ``jobs``, ``datasets`` and ``axes``; no jobs if there is nothing new.
@@ -57,8 +58,10 @@ def _place(sweep: SweepFolder, job: PlannedJob) -> PlannedJob:
         write_job(hidden, placed)
         try:
             Path(hidden.path).rename(sweep.job(job_id).path)
-        except OSError:
+        except OSError as error:
             _remove(hidden)
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
             continue
         return placed
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from runners.contract.errors import UserError
+
 PROC_LOCKS = Path("/proc/locks")
 
 
@@ -23,8 +25,15 @@ def take_lease(node: str) -> int:
 
     Raises:
         LeaseHeldError: another sweep holds it.
+        UserError: the file is not there, or may not be opened.
     """
-    descriptor = os.open(node, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(node, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise UserError(
+            f"GPU in {node}: cannot be leased ({error.strerror}); have the file made readable, or leave that GPU out "
+            "with gpus="
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,11 +10,11 @@ from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
-from sweeper.attempt_ends import AttemptEnded, Tries, judge_end
+from sweeper.attempt_ends import MAX_LOSSES, AttemptEnded, Tries, judge_end
 from sweeper.attempt_start import can_halve
 from sweeper.devices import CPU
 from sweeper.journal import Journal, SweepOwnedError, read_journal
-from sweeper.processes import boot_id, is_alive
+from sweeper.processes import boot_id, is_alive, working_in
 from sweeper.sweep_file import read_sweep_file
 
 # A job whose controller died saves and goes within its server's grace; longer than this, somebody has to look.
@@ -112,7 +112,9 @@ def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
         job.tries = Tries()
 
 
-def end_what_was_left_running(sweep: SweepFolder, left: LeftSweep, journal: Journal) -> None:
+def end_what_was_left_running(
+    sweep: SweepFolder, left: LeftSweep, journal: Journal, max_losses: int = MAX_LOSSES
+) -> None:
     """End, in the journal, each attempt that was running when the last controller died; `left` is brought up to date.
 
     A job that wrote its result in time has that outcome; another is paused, and goes on from its checkpoint: it was
@@ -121,18 +123,18 @@ def end_what_was_left_running(sweep: SweepFolder, left: LeftSweep, journal: Jour
     Raises:
         SweepOwnedError: a process of it still lives.
     """
-    cause = _wait_for_ends(left)
+    cause = _wait_for_ends(sweep, left)
     for job_id, job in left.jobs.items():
         if job.state is not JobState.RUNNING:
             continue
-        attempt = next(entry for entry in sweep.job(job_id).all_attempts() if entry.number == job.attempt)
+        attempt = AttemptFolder(sweep.job(job_id).attempts / str(job.attempt))
         result = AttemptResult.read(attempt)
         failure = result.failure if result else None
         outcome = result.outcome if result else AttemptOutcome.LOST
         kind = failure.kind if failure else None if result else FailureKind.LOST
         reason = failure.message if failure else None if result else cause
         ended = AttemptEnded(job_id, outcome, kind, _can_halve(attempt), is_own_fault=result is not None)
-        aftermath = judge_end(ended, job.tries)
+        aftermath = judge_end(ended, job.tries, max_losses)
         is_counted = aftermath.tries != job.tries
         job.state, job.reason, job.tries = aftermath.state, reason, aftermath.tries
         journal.append(
@@ -156,7 +158,7 @@ def _can_halve(attempt: AttemptFolder) -> bool:
         return False  # the controller died before it had written how the attempt was to be executed
 
 
-def _wait_for_ends(left: LeftSweep) -> str:
+def _wait_for_ends(sweep: SweepFolder, left: LeftSweep) -> str:
     """Wait for the processes of a dead controller, where they can be told; return what ended them.
 
     A job whose controller died saves, and goes within its server's grace. After a restart of the machine nothing of it
@@ -168,11 +170,16 @@ def _wait_for_ends(left: LeftSweep) -> str:
         return "the machine was restarted"
     deadline = time.monotonic() + WAIT_S
     for job_id, job in left.jobs.items():
-        while job.state is JobState.RUNNING and job.pid is not None and is_alive(job.pid, job.born_at):
-            if time.monotonic() > deadline:
-                raise SweepOwnedError(
-                    f"job {job_id} of the sweep: its process {job.pid} still lives {WAIT_S:.0f} s after its controller "
-                    "died; end that process, then resume"
-                )
-            time.sleep(POLL_S)
+        if job.state is not JobState.RUNNING:
+            continue
+        # A controller that died between a start and the news of its process has not written down who that is.
+        known = [(job.pid, job.born_at)] if job.pid is not None else working_in(sweep.job(job_id).path)
+        for pid, born_at in known:
+            while is_alive(pid, born_at):
+                if time.monotonic() > deadline:
+                    raise SweepOwnedError(
+                        f"job {job_id} of the sweep: its process {pid} still lives {WAIT_S:.0f} s after its controller "
+                        "died; end that process, then resume"
+                    )
+                time.sleep(POLL_S)
     return "its controller died"

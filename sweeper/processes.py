@@ -40,6 +40,15 @@ def _birth_of(process: psutil.Process) -> float:
         raise psutil.NoSuchProcess(process.pid) from None
 
 
+def working_in(folder: Path) -> list[tuple[int, float | None]]:
+    """Return (pid, when it was started) of each process that works in a folder, as far as that may be seen."""
+    found: list[tuple[int, float | None]] = []
+    for process in psutil.process_iter(["cwd", "create_time"]):
+        if process.info["cwd"] == str(folder.resolve()):
+            found.append((process.pid, process.info["create_time"]))
+    return found
+
+
 def boot_id(path: Path = BOOT_ID) -> str:
     """Return what tells this run of the kernel from any other; empty where the system does not say."""
     try:

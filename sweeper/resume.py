@@ -58,7 +58,7 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     stored = read_stored(sweep, changes)
     set_umask(UMASKS[stored.plan.settings["share"]])
     left = read_left(sweep)
-    end_what_was_left_running(sweep, left, journal)
+    end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
     states = left.states
     if len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values()):
         console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
@@ -85,5 +85,6 @@ def _exit_code(left: LeftSweep) -> int:
 
 
 def _is_paused(sweep: SweepFolder) -> bool:
-    held = [event["event"] for event in read_journal(sweep.journal) if event["event"] in ("paused", "continued")]
+    names = ("paused", "continued", "sweep_started")  # a new controller takes every device
+    held = [event["event"] for event in read_journal(sweep.journal) if event["event"] in names]
     return bool(held) and held[-1] == "paused"
