@@ -219,7 +219,8 @@ class Controller:
             if isinstance(told, Started):
                 self._running.note_process(job_id, told.pid)
                 process = {"pid": told.pid, "born_at": birth_of(told.pid)}
-                self.tell("process", job=job_id, attempt=told.attempt.number, **process)
+                # A process is gone with its machine: nobody has to wait until the disk knows of it.
+                self.display.event(self.journal.note("process", job=job_id, attempt=told.attempt.number, **process))
             else:
                 yield from self._end(told)
         for running in self._running:

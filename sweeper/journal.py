@@ -84,6 +84,19 @@ class Journal:
         Raises:
             JournalNotWrittenError: as `append`.
         """
+        return self._append(events, is_waited_for=True)
+
+    def note(self, event: str, **fields: Any) -> dict[str, Any]:
+        """Append an event that means something only while this machine runs, and return it.
+
+        It outlives this process, and reaches the disk with the next event that is waited for.
+
+        Raises:
+            JournalNotWrittenError: as `append`.
+        """
+        return self._append([(event, fields)], is_waited_for=False)[0]
+
+    def _append(self, events: Sequence[tuple[str, Mapping[str, Any]]], is_waited_for: bool) -> list[dict[str, Any]]:
         records = [{"at": self._clock(), "event": event, **fields} for event, fields in events]
         lines = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records]
         line = "".join(lines).encode("utf-8")
@@ -91,7 +104,8 @@ class Journal:
         try:
             if os.write(self._descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._descriptor)
+            if is_waited_for:
+                os.fsync(self._descriptor)
         except OSError as error:
             # Half a line would be taken for a torn end, and the next event would stand on it.
             with contextlib.suppress(OSError):

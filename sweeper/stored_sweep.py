@@ -14,7 +14,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.identity import job_identity
 from runners.contract.states import JobState
-from runners.contract.yamlfile import load_yaml
+from runners.contract.yamlfile import YamlParts
 from sweeper.axes import Axes
 from sweeper.dataset import PreparedDataset, prepare_dataset
 from sweeper.left import LeftSweep
@@ -85,7 +85,8 @@ def read_stored(sweep: SweepFolder, changes: Sequence[str]) -> StoredSweep:
     stored = read_sweep_file(sweep)
     datasets = {entry["fingerprint"]: entry for entry in stored["datasets"]}
     axes = Axes(stored["axes"], [], [])
-    jobs = [read_job(sweep, job, datasets[job["fingerprint"]], axes) for job in stored["jobs"]]
+    parts = YamlParts()
+    jobs = [read_job(sweep, job, datasets[job["fingerprint"]], axes, parts) for job in stored["jobs"]]
     accepts = f"{ACCEPT}=true" in changes
     changes = [change for change in changes if change.partition("=")[0] != ACCEPT]
     plan = Plan(jobs, axes, _changed(stored["settings"], changes), [])
@@ -132,7 +133,13 @@ def refuse_changes(stored: StoredSweep, sweep: SweepFolder, left: LeftSweep) -> 
     return changes
 
 
-def read_job(sweep: SweepFolder, job: Mapping[str, Any], dataset: Mapping[str, Any], axes: Axes) -> PlannedJob:
+def read_job(
+    sweep: SweepFolder,
+    job: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    axes: Axes,
+    parts: YamlParts | None = None,
+) -> PlannedJob:
     """Return a job as it was planned.
 
     Args:
@@ -140,13 +147,14 @@ def read_job(sweep: SweepFolder, job: Mapping[str, Any], dataset: Mapping[str, A
         job: what ``sweep.yaml`` says of it.
         dataset: what it says of its data set.
         axes: of the sweep.
+        parts: what the configs of this sweep have in common; read once.
 
     Raises:
         UserError: its config is missing or damaged.
     """
     path = sweep.job(job["id"]).config
     try:
-        config = load_yaml(path.read_text(encoding="utf-8"))
+        config = (parts or YamlParts()).load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"config of a job in {path}: {' '.join(str(error).split())}; restore the file") from None
     prepared = PreparedDataset(
@@ -160,7 +168,7 @@ def read_job(sweep: SweepFolder, job: Mapping[str, Any], dataset: Mapping[str, A
     )
     values = dict(override.split("=", 1) for override in job["overrides"] if "=" in override)
     place = {key: values[key] for key in axes.values if key in values}
-    identity = job_identity(config, dataset["fingerprint"])
+    identity = job.get("identity") or job_identity(config, dataset["fingerprint"])
     return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity)
 
 

@@ -79,6 +79,7 @@ def describe_job(job: PlannedJob) -> dict[str, Any]:
         "title": job.title,
         "overrides": list(job.overrides),
         "fingerprint": job.dataset.fingerprint,
+        "identity": job.identity,
     }
 
 

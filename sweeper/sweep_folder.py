@@ -10,7 +10,7 @@ from typing import Literal
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import write_text
-from runners.contract.yamlfile import dump_yaml
+from runners.contract.yamlfile import YamlParts
 from sweeper.plan import Plan, PlannedJob
 from sweeper.sweep_file import write_sweep_file
 
@@ -50,14 +50,21 @@ def set_umask(umask: int) -> None:
 
 def write_sweep(folder: SweepFolder, plan: Plan, name: str, command: Sequence[str]) -> None:
     """Write the folder of every job, and then ``sweep.yaml``: with it the whole plan is on the disk."""
+    parts = YamlParts()
     for job in plan.jobs:
-        write_job(folder.job(job.job_id), job)
+        write_job(folder.job(job.job_id), job, parts)
     write_sweep_file(folder, plan, name, command)
 
 
-def write_job(folder: JobFolder, job: PlannedJob) -> None:
-    """Make a job's folder, with its config in it."""
+def write_job(folder: JobFolder, job: PlannedJob, parts: YamlParts | None = None) -> None:
+    """Make a job's folder, with its config in it.
+
+    Args:
+        folder: to be made.
+        job: what it holds.
+        parts: what the configs of this sweep have in common; written once.
+    """
     folder.path.mkdir()
     folder.checkpoints.mkdir()
     folder.predictions.mkdir()
-    write_text(folder.config, dump_yaml(dict(job.config)))
+    write_text(folder.config, (parts or YamlParts()).dump(job.config))

@@ -46,3 +46,16 @@ def test_a_second_process_is_told_that_the_sweep_is_owned(tmp_path: Path) -> Non
     with Journal(path):
         pass
     assert SweepOwnedError.exit_code == 4
+
+
+def test_a_note_outlives_its_process_and_stands_before_what_follows(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    code = f"""import os; from pathlib import Path; from sweeper.journal import Journal
+journal = Journal(Path({str(path)!r}))
+journal.append("started", job="0001")
+journal.note("process", job="0001", pid=7)
+os._exit(9)"""
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    with Journal(path) as journal:
+        journal.append("ended", job="0001")
+    assert [record["event"] for record in read_journal(path)] == ["started", "process", "ended"]
