@@ -7,14 +7,23 @@ from collections.abc import Iterable, Sequence
 from reports.neutral import csv_text
 from reports.records import RunRecord
 from reports.table import Cell, Table
+from runners.contract.remarks import remark_lines
 
-RUN_FIELDS = ("sweep", "job", "title", "state", "failure", "dataset_name", "fingerprint")
+RUN_FIELDS = ("sweep", "job", "title", "state", "remarks", "failure", "dataset_name", "fingerprint")
+REMARKS = "remarks"
 
 
 def csv_table(table: Table) -> str:
-    """Return a table with its numbers unrounded; where there is no number, its cell says why, as the table does."""
-    rows = ([_cell(cell) for cell in row.cells] for row in table.rows)
-    return _csv([column.title for column in table.columns], rows)
+    """Return a table with its numbers unrounded; where there is no number, its cell says why, as the table does.
+
+    A table of jobs has one more column, which says what the signs behind titles say elsewhere.
+    """
+    titles = [column.title for column in table.columns]
+    rows = [[_cell(cell) for cell in row.cells] for row in table.rows]
+    if any(row.key for row in table.rows):
+        titles.append(REMARKS)
+        rows = [[*cells, csv_text(row.remarks)] for cells, row in zip(rows, table.rows, strict=True)]
+    return _csv(titles, rows)
 
 
 def csv_runs(runs: Sequence[RunRecord]) -> str:
@@ -23,7 +32,9 @@ def csv_runs(runs: Sequence[RunRecord]) -> str:
     metrics = sorted({name for run in runs for name in run.metrics})
     rows = []
     for run in runs:
-        described = (run.sweep_id, run.job_id, run.title, run.state.value, run.failure, run.dataset, run.fingerprint)
+        remarks = remark_lines(run.remarks).replace("\n", "; ")
+        told = (run.sweep_id, run.job_id, run.title, run.state.value, remarks, run.failure)
+        described = (*told, run.dataset, run.fingerprint)
         rows.append(
             [csv_text(text) for text in described]
             + [csv_text(run.params.get(name, "")) for name in params]
@@ -33,7 +44,7 @@ def csv_runs(runs: Sequence[RunRecord]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return repr(cell.value) if isinstance(cell.value, float) else csv_text(cell.text)
+    return repr(cell.value) if isinstance(cell.value, float) else csv_text(cell.value or cell.text)
 
 
 def _csv(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

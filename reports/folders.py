@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from reports.mlflow_runs import read_run
 from reports.records import CURVES, Point, RunRecord, RunSet, SweepRecord, fold_points
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
 from runners.contract.records import AttemptResult, read_metrics
+from runners.contract.remarks import Remark, RemarkKind, read_remarks
 from runners.contract.states import AttemptOutcome, JobState
 
 
@@ -34,46 +37,105 @@ def read_sweep(folder: SweepFolder) -> RunSet:
         started_at=events[0]["at"] if events else None,
         ended_at=events[-1]["at"] if events else None,
     )
-    states = _fold_states(events)
-    planned = (JobState.PLANNED, "")
+    last = _last_events(events)
+    planned = {"state": JobState.PLANNED.value}
+    store = _Store(_store_uri(sweep.get("settings") or {}, folder.path.parent))
     runs = [
         _read_job(
             folder.job(str(job["id"])),
             title=str(job["title"]),
-            state=states.get(str(job["id"]), planned),
+            event=last.get(str(job["id"]), planned),
             varied=_varied(job["overrides"], sweep["axes"]),
             dataset=datasets[str(job["fingerprint"])],
         )
         for job in sweep["jobs"]
     ]
+    runs = [_with_reused(run, last[run.job_id], store) if run.state is JobState.REUSED else run for run in runs]
     return RunSet(title=record.name, sweeps=(record,), runs=tuple(runs))
 
 
 def _read_job(
-    folder: JobFolder, title: str, state: tuple[JobState, str], varied: Mapping[str, str], dataset: Mapping[str, Any]
+    folder: JobFolder, title: str, event: Mapping[str, Any], varied: Mapping[str, str], dataset: Mapping[str, Any]
 ) -> RunRecord:
     metrics, curves = _read_measured(folder)
     result = _read_result(folder)
-    failure = state[1]
+    state, failure = JobState(event["state"]), str(event.get("reason") or "")
     if result is not None:
         metrics |= result.metrics
-        if not failure and result.failure is not None:
+        # What an earlier attempt failed of says nothing of a job that runs again, or waits to.
+        if not failure and result.failure is not None and state is JobState.FAILED:
             failure = result.failure.message
     return RunRecord(
         sweep_id=folder.path.parent.parent.name,
         job_id=folder.job_id,
         title=title,
-        state=state[0],
+        state=state,
         params=_read_params(folder, varied),
         metrics=metrics,
         curves=curves,
-        failure="" if state[0] in (JobState.COMPLETED, JobState.REUSED) else failure,
+        failure="" if state in (JobState.COMPLETED, JobState.REUSED) else failure,
         notes=tuple(result.notes) if result else (),
+        remarks=read_remarks(folder),
         dataset=str(dataset["name"]),
         fingerprint=str(dataset["fingerprint"]),
         labelled=dataset["labelled"],
         folder=folder.path,
     )
+
+
+@dataclass
+class _Store:
+    """The store of a sweep; one that did not answer is not asked again for the next row.
+
+    Attributes:
+        uri: its address; None where the sweep was not tracked.
+        problem: why it cannot be read, once that is known.
+    """
+
+    uri: str | None
+    problem: str = ""
+
+    def read(self, run_id: str) -> RunRecord | None:
+        if self.uri is None or not run_id or self.problem:
+            return None
+        try:
+            return read_run(self.uri, run_id)
+        except UserError as error:
+            self.problem = error.problems[0]
+            return None
+
+
+def _with_reused(run: RunRecord, event: Mapping[str, Any], store: _Store) -> RunRecord:
+    """Return a reused job with the numbers of the run that answers it, from its folder or else from the store."""
+    run_id, folder = str(event.get("run_id") or ""), JobFolder(Path(str(event.get("folder") or "")))
+    where = f"{folder.path.parent.parent.name}/{folder.job_id}" if folder.path.name else f"run {run_id}"
+    remark = Remark(RemarkKind.REUSED, where)
+    if folder.path.is_absolute() and folder.config.is_file():
+        metrics, curves = _read_measured(folder)
+        result = _read_result(folder)
+        return replace(
+            run,
+            metrics=metrics | (result.metrics if result else {}),
+            curves=curves,
+            notes=tuple(result.notes) if result else (),
+            remarks=(*read_remarks(folder), remark),
+            folder=folder.path,
+        )
+    kept = store.read(run_id)
+    if kept is None:  # a report must not fail because of one row of it
+        gone = f"the folder of its run is gone: {folder.path}" if folder.path.name else "its run has no folder here"
+        note = f"reused, but {gone}" + (f"; {store.problem}" if store.problem else "")
+        return replace(run, notes=(note,), remarks=(remark,))
+    return replace(
+        run, metrics=kept.metrics, curves=kept.curves, notes=kept.notes, remarks=(*kept.remarks, remark), folder=None
+    )
+
+
+def _store_uri(settings: Mapping[str, Any], output_dir: Path) -> str | None:
+    """Return the store that a sweep was tracked in; None where it was not."""
+    tracking = settings.get("tracking") or {}
+    uri = tracking.get("uri")
+    return f"sqlite:///{output_dir / 'mlflow.db'}" if uri is None and tracking.get("name") == "sqlite" else uri
 
 
 def _varied(overrides: Iterable[str], axes: Mapping[str, Any]) -> dict[str, str]:
@@ -111,12 +173,9 @@ def _read_result(folder: JobFolder) -> AttemptResult | None:
     return chosen[-1] if chosen else None
 
 
-def _fold_states(events: Iterable[Mapping[str, Any]]) -> dict[str, tuple[JobState, str]]:
-    states: dict[str, tuple[JobState, str]] = {}
-    for event in events:
-        if "job" in event and "state" in event:
-            states[str(event["job"])] = (JobState(event["state"]), str(event.get("reason") or ""))
-    return states
+def _last_events(events: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the event that gave each job its state."""
+    return {str(event["job"]): event for event in events if "job" in event and "state" in event}
 
 
 def _read_events(path: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runners.contract import metrics as names
+from runners.contract.remarks import Remark
 from runners.contract.states import JobState
 
 # The metrics whose course over the epochs a report keeps; of all others it keeps the last value.
@@ -80,6 +81,7 @@ class RunRecord:
         curves: of the metrics in `CURVES`, one value per epoch.
         failure: why it failed or was skipped, in one line; empty otherwise.
         notes: lines worth showing beside the numbers.
+        remarks: what must be said of how the numbers came about.
         dataset: name of the data set.
         fingerprint: of the whole data set; numbers of different fingerprints are not comparable.
         labelled: by split, whether it has annotations; a split that the data set lacks is absent. None where nothing is
@@ -96,6 +98,7 @@ class RunRecord:
     curves: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
     failure: str = ""
     notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     dataset: str = ""
     fingerprint: str = ""
     labelled: Mapping[str, bool] | None = None

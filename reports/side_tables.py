@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reports.marks import job_row, legend, title_cell
 from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, with_width
 from reports.records import RunRecord
 from reports.table import AP_NOTE, Cell, Column, Row, Table, Tone, ap_cell, missing_cell, number_cell, text_cell
@@ -14,10 +15,10 @@ def open_table(runs: Sequence[RunRecord]) -> Table:
     missing = [run for run in runs if not run.has_result]
     titles = display_titles(runs)
     rows = [
-        Row(
-            row_key(run),
+        job_row(
+            run,
             (
-                text_cell(titles[row_key(run)]),
+                title_cell(run, titles),
                 text_cell(row_key(run) if len({other.sweep_id for other in runs}) > 1 else run.job_id),
                 text_cell(run.state.value.lower(), Tone.BAD if run.state is JobState.FAILED else Tone.PLAIN),
                 text_cell(run.failure) if run.failure else missing_cell(),
@@ -30,7 +31,7 @@ def open_table(runs: Sequence[RunRecord]) -> Table:
         title=with_width("Jobs without a result", missing),
         columns=tuple(Column(title, is_number=False) for title in ("title", "job", "state", "reason")),
         rows=rows,
-        notes=("What each job printed stands in its folder: jobs/<job>/attempts/<number>/log.txt.",),
+        notes=("What each job printed stands in its folder: jobs/<job>/attempts/<number>/log.txt.", *legend(missing)),
     )
 
 
@@ -45,8 +46,8 @@ def fit_table(runs: Sequence[RunRecord]) -> Table:
         gap = None if train is None or val is None else train - val
         epoch = missing_cell() if run.best_epoch is None else Cell(_epochs_text(run), float(run.best_epoch))
         losses = [number_cell(run.at_best(name), 3) for name in (names.TRAIN_LOSS, names.VAL_LOSS)]
-        cells = [text_cell(titles[row_key(run)]), epoch, ap_cell(train), ap_cell(val), ap_cell(gap), *losses]
-        rows.append(Row(row_key(run), cells))
+        cells = [title_cell(run, titles), epoch, ap_cell(train), ap_cell(val), ap_cell(gap), *losses]
+        rows.append(job_row(run, cells))
     headings = ("best epoch", "train mAP50", "val mAP50", "train − val", "train loss", "val loss")
     return Table(
         name="fit",
@@ -57,6 +58,7 @@ def fit_table(runs: Sequence[RunRecord]) -> Table:
             f"{AP_NOTE} Train mAP50 is measured on a fixed subset of the training images, the same for all jobs.",
             "Low on both: the detector underfits. High on train and low on val: it overfits.",
             "Losses at the best epoch; compare them only between jobs of one detector and box loss.",
+            *legend(done),
         ),
     )
 
@@ -75,11 +77,11 @@ def cost_table(runs: Sequence[RunRecord]) -> Table:
     }
     rows = []
     for run in done:
-        cells = [text_cell(titles[row_key(run)])]
+        cells = [title_cell(run, titles)]
         for name, (_, digits, factor) in columns.items():
             value = run.metrics.get(name)
             cells.append(number_cell(None if value is None else value * factor, digits))
-        rows.append(Row(row_key(run), cells))
+        rows.append(job_row(run, cells))
     return Table(
         name="costs",
         title=with_width("Costs", done),
@@ -89,6 +91,7 @@ def cost_table(runs: Sequence[RunRecord]) -> Table:
             "Multiply-adds of one forward pass at the test size, in 10⁹. Images per second while training, validation"
             " not counted. Peak memory of PyTorch's allocator on the GPU in 10⁹ bytes; – on the CPU, where it is not"
             " measured.",
+            *legend(done),
         ),
     )
 

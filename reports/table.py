@@ -1,7 +1,7 @@
 """A table as data: what every output (Markdown, CSV, terminal, page) draws in its own way."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 MISSING = "–"
@@ -54,10 +54,12 @@ class Row:
     Attributes:
         key: ``<sweep id>/<job id>`` of the job that it is about, the same in all tables and charts; empty for none.
         cells: one per column.
+        remarks: what must be said of the job, in words; empty if there is nothing.
     """
 
     key: str
     cells: Sequence[Cell]
+    remarks: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,4 +131,4 @@ def _with_tone(row: Row, column: int, tone: Tone) -> Row:
     cells = list(row.cells)
     cell = cells[column]
     cells[column] = Cell(cell.text, cell.value, tone, cell.hint)
-    return Row(row.key, cells)
+    return replace(row, cells=cells)

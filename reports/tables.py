@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from reports.ranking import VAL_AP_50, display_titles, loss_title, ranked, row_key, with_width
+from reports.marks import job_row, legend, title_cell
+from reports.ranking import VAL_AP_50, display_titles, loss_title, ranked, with_width
 from reports.records import RunRecord
 from reports.table import (
     AP_NOTE,
     Cell,
     Column,
-    Row,
     Table,
     Tone,
     ap_cell,
@@ -33,8 +33,7 @@ def study_table(runs: Sequence[RunRecord]) -> Table:
     marks = _loss_marks(runs)
     rows = []
     for run in ranked(runs):
-        cells = [text_cell(titles[row_key(run)]), *_study_cells(run, marks)]
-        rows.append(Row(row_key(run), cells))
+        rows.append(job_row(run, [title_cell(run, titles), *_study_cells(run, marks)]))
     for column in (2, 3):
         rows = mark_best(rows, column)
     return Table(
@@ -55,10 +54,10 @@ def size_table(runs: Sequence[RunRecord]) -> Table:
     columns = [Column("title", is_number=False)]
     columns += [Column(f"{split} {title}") for split in measured for title in SIZE_TITLES.values()]
     rows = [
-        Row(
-            row_key(run),
+        job_row(
+            run,
             [
-                text_cell(titles[row_key(run)]),
+                title_cell(run, titles),
                 *(ap_cell(_split_ap(run, split, name)) for split in measured for name in SIZE_TITLES),
             ],
         )
@@ -76,6 +75,7 @@ def size_table(runs: Sequence[RunRecord]) -> Table:
             "Small is below 32 × 32, medium below 96 × 96, large above, in pixels of the original image, whatever the"
             " input size.",
             "– means that the split holds no object of that size: there is no AP, which is not the same as 0.",
+            *legend(done),
         ),
     )
 
@@ -115,14 +115,14 @@ def _study_notes(runs: Sequence[RunRecord], marks: dict[tuple[str, str], str]) -
         " Test is measured once, with the checkpoint chosen on val.",
     ]
     if marks:
-        legend = ", ".join(f"{mark.strip()} {loss_title(terms)}" for terms, mark in marks.items())
+        terms_by_mark = ", ".join(f"{mark.strip()} {loss_title(terms)}" for terms, mark in marks.items())
         notes.append(
-            f"Train losses marked differently are sums of different terms and not comparable: {legend}. Compare losses"
-            " only where the mark is the same."
+            f"Train losses marked differently are sums of different terms and not comparable: {terms_by_mark}. Compare"
+            " losses only where the mark is the same."
         )
     if any(run.labelled is not None and run.labelled.get("test") is False for run in runs):
         notes.append("The test split has no annotations: it was predicted, not scored.")
-    return notes
+    return [*notes, *legend(runs)]
 
 
 def _loss_marks(runs: Sequence[RunRecord]) -> dict[tuple[str, str], str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from reports.marks import job_row, legend, title_cell
 from reports.ranking import display_titles, ranked, row_key, with_width
 from reports.records import RunRecord
-from reports.table import AP_NOTE, Cell, Column, Row, Table, ap_cell, missing_cell, number_cell, text_cell
+from reports.table import AP_NOTE, Cell, Column, Table, ap_cell, missing_cell, number_cell, text_cell
 from reports.zoo import ZooEntry, backbone_title, detector_title, find_entry, schedule_title
 from runners.contract import metrics as names
 from runners.contract.errors import UserError
@@ -43,10 +44,7 @@ def zoo_table(runs: Sequence[RunRecord]) -> Table:
         name="zoo",
         title=with_width("Beside MMDetection's model zoo", done),
         columns=columns,
-        rows=[
-            Row(row_key(run), [*_cells(run, entries.get(row_key(run))), text_cell(titles[row_key(run)])])
-            for run in done
-        ],
+        rows=[job_row(run, [*_cells(run, entries.get(row_key(run))), title_cell(run, titles)]) for run in done],
         notes=(
             f"{AP_NOTE} Box AP: mean over IoU 0.50 to 0.95, ours on this data set's val split at the best epoch.",
             "Published numbers come from the metafiles of the installed mmdet: COCO val2017, trained on 8 GPUs. They"
@@ -54,6 +52,7 @@ def zoo_table(runs: Sequence[RunRecord]) -> Table:
             "– as published number: the zoo has no model of this detector, backbone, neck, box loss and number of"
             " epochs; it never has one of narrow width.",
             *problem,
+            *legend(done),
         ),
     )
 

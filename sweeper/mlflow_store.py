@@ -100,7 +100,7 @@ class MlflowStore:
         prepare_mlflow()
         from mlflow import MlflowClient
 
-        _silence_loggers()
+        silence_mlflow()
         self._experiment = experiment
         with one_at_a_time(database_file(uri)), self._translated():
             self._client = MlflowClient(tracking_uri=uri)
@@ -247,9 +247,9 @@ def prepare_mlflow() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_S))
 
 
-def _silence_loggers() -> None:
+def silence_mlflow() -> None:
     """Keep MLflow's own messages off the live table: all that matters in them comes as an exception as well."""
-    # Its import sets up its own logging; so this has no effect before it.
+    # MLflow's import sets up its own logging; so this has no effect before it.
     for noisy in ("alembic", "mlflow", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 

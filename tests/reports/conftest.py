@@ -11,7 +11,9 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
 from runners.contract.states import JobState
-from sweeper.tracking import TrackedJob, Tracker, TrackingSettings
+from sweeper.outbox import TrackedJob
+from sweeper.shipper import TrackingSettings
+from sweeper.tracking import Tracker
 from tests.reports.sweep_writing import WrittenJob, write_sweep
 
 
@@ -56,6 +58,7 @@ def _ship(folder: SweepFolder, settings: TrackingSettings) -> None:
             "detsweep.folder": str(job_folder.path),
             "detsweep.dataset": dataset["name"],
             "detsweep.dataset_fingerprint": dataset["fingerprint"],
+            "detsweep.identity": f"identity of {job['id']}",
             "detsweep.labelled": json.dumps(dataset["labelled"]),
         }
         params = run_params(config)

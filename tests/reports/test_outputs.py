@@ -42,11 +42,11 @@ def test_names_in_any_script_stay_as_they_are() -> None:
 
 def test_csv_keeps_numbers_whole_and_words_where_there_is_none() -> None:
     rows = list(csv.reader(io.StringIO(csv_table(TABLE))))
-    assert rows[0] == ["title", "AP"]
+    assert rows[0] == ["title", "AP", "remarks"]
     assert rows[1][0] == "'=cmd|' /C calc'!A0"
     assert float(rows[1][1]) == pytest.approx(41.249)
     assert rows[2][0] == "a\\x1b[2Jb"
-    assert rows[3] == ["my_net|**x**", "not labelled"]
+    assert rows[3] == ["my_net|**x**", "not labelled", ""]
 
 
 def test_runs_csv_holds_every_recorded_number(tmp_path: Path) -> None:
