@@ -47,7 +47,9 @@ def explain_loss(exited: Exited, peak_host_gb: float, total_gb: float, has_kerne
 def exit_words(returncode: int) -> str:
     """Return how a process ended that left no result."""
     if returncode < 0:
-        return f"killed by signal {-returncode} ({signal.Signals(-returncode).name}) without a result"
+        # Real-time signals have a number and no name.
+        name = next((f" ({known.name})" for known in signal.Signals if known == -returncode), "")
+        return f"killed by signal {-returncode}{name} without a result"
     return f"ended with status {returncode} without a result"
 
 

@@ -42,11 +42,9 @@ def _birth_of(process: psutil.Process) -> float:
 
 def working_in(folder: Path) -> list[tuple[int, float | None]]:
     """Return (pid, when it was started) of each process that works in a folder, as far as that may be seen."""
-    found: list[tuple[int, float | None]] = []
-    for process in psutil.process_iter(["cwd", "create_time"]):
-        if process.info["cwd"] == str(folder.resolve()):
-            found.append((process.pid, process.info["create_time"]))
-    return found
+    path = str(folder.resolve())
+    pids = [process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == path]
+    return [(pid, birth_of(pid)) for pid in pids]
 
 
 def boot_id(path: Path = BOOT_ID) -> str:
