@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import yaml
 from mmengine.registry import init_default_scope
 
+from runners.allowlist import refuse_foreign_code
 from runners.checkpoint_keeper import remove_what_is_not_kept
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
+from runners.contract.yamlfile import load_yaml
 from runners.failures import describe_failure
 from runners.preload import awaken
 from runners.stopping import StopRequest, StopTraining
@@ -35,9 +36,10 @@ def run_attempt(folder: AttemptFolder) -> int:
     situation = "unknown settings"
     try:
         spec = AttemptSpec.read(folder)
-        config = yaml.safe_load(folder.job.config.read_text(encoding="utf-8"))
+        config = load_yaml(folder.job.config.read_text(encoding="utf-8"))
         situation = _situation(config, spec)
         _prepare_process(spec)
+        refuse_foreign_code(config)
         result = _execute(folder, config, spec, stop, started)
     except StopTraining as stopped:
         # Training saves and says more; this is a stop before it began.

@@ -1,12 +1,20 @@
 """Other people's checkpoints as a starting point: read without running code, and handed to MMDetection's loading."""
 
+import functools
+import os
 import pickle
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.runner.checkpoint import CheckpointLoader, load_from_http, load_from_local
+from mmengine.runner.checkpoint import (
+    CheckpointLoader,
+    load_from_http,
+    load_from_local,
+    load_from_openmmlab,
+    load_from_torchvision,
+)
 
 from runners.contract.errors import UserError
 
@@ -38,10 +46,25 @@ _STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 ]
 
 
+_LOADERS = {
+    "": load_from_local,
+    "http://": load_from_http,
+    "https://": load_from_http,
+    "torchvision://": load_from_torchvision,
+    "open-mmlab://": load_from_openmmlab,
+}
+
+
 def read_weights_only() -> None:
-    """Have mmengine read the weights in a checkpoint and nothing else; calling it again changes nothing."""
-    CheckpointLoader.register_scheme("", _weights_only(load_from_local), force=True)
-    CheckpointLoader.register_scheme(("http://", "https://"), _weights_only(load_from_http), force=True)
+    """Have mmengine, and whoever else loads one, read the weights in a checkpoint and nothing else.
+
+    Calling it again changes nothing.
+    """
+    # mmengine downloads by way of torch.hub, which would read whatever a file of its cache holds.
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    for scheme, load in _LOADERS.items():
+        CheckpointLoader.register_scheme(scheme, _told(_weights_only(load)), force=True)
 
 
 def place_weights(model: dict[str, Any], path: str) -> str | None:
@@ -81,7 +104,20 @@ def _read_state_dict(path: str) -> dict[str, Any]:
     return content
 
 
+def _told(load: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(load)  # mmengine's log tells the function's name
+    def wrapped(filename: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return load(filename, *args, **kwargs)
+        except pickle.UnpicklingError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"unsafe checkpoint in weights: {filename} ({reason}); nothing of it was loaded") from error
+
+    return wrapped
+
+
 def _weights_only(load: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(load)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         with torch.serialization.safe_globals(_STAND_INS):
             return load(*args, **kwargs)
