@@ -1,7 +1,8 @@
 """All that reports are made from: the folders of a sweep, or an experiment of a tracking store."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,51 @@ def find_job_folder(run: str, experiment: Experiment, downloads: Path) -> JobFol
     fetched.mkdir(parents=True, exist_ok=True)
     client.download_artifacts(chosen[0].info.run_id, "", str(fetched))
     return JobFolder(fetched)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as the store holds it, for those who check the store and not the study.
+
+    Attributes:
+        run_id: the store's own.
+        job: the job's id in its sweep; None for the sweep's own run.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        state: the job's state by its tag.
+        points: how often the store holds each metric name and step.
+    """
+
+    run_id: str
+    job: str | None
+    status: str
+    state: str | None = None
+    points: Mapping[tuple[str, int], int] = field(default_factory=dict)
+
+
+def read_stored_runs(experiment: Experiment, sweep_id: str) -> list[StoredRun]:
+    """Read the runs of one sweep, every point of every metric.
+
+    Raises:
+        UserError: the store cannot be reached, or lacks the experiment.
+    """
+    client, experiment_id = _open(experiment)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = search_runs(client, [experiment_id], f"tags.`detsweep.sweep` = '{sweep_id}'")
+        return [_stored_run(client, run) for run in found]
+    except MlflowException as error:
+        raise unreachable(experiment.tracking_uri, error) from error
+
+
+def _stored_run(client: "MlflowClient", run: "Run") -> StoredRun:
+    tags, run_id = run.data.tags, run.info.run_id
+    is_job = tags.get("detsweep.kind") == "job"
+    points = Counter(
+        (name, point.step) for name in run.data.metrics for point in client.get_metric_history(run_id, name)
+    )
+    job = tags.get("detsweep.job", "").rpartition("/")[2] if is_job else None
+    return StoredRun(run_id, job, run.info.status, tags.get("detsweep.state"), points)
 
 
 def _open(experiment: Experiment) -> tuple["MlflowClient", str]:
