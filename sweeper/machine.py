@@ -1,5 +1,6 @@
 """What a sweep has of this machine while it runs: devices, as they become free, and a warm executor."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,51 @@ from sweeper.slots import Device, Offer, SharesSetting, Slot, offer_of, threads_
 
 # Takes the file for the executor's messages and the module that executes attempts.
 StartExecutor = Callable[[Path, str], Executor]
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a sweep may use of this machine; nothing of it is taken yet.
+
+    Attributes:
+        devices: the devices.
+        offers: what each of them offers to jobs.
+        n_cores: CPU cores.
+    """
+
+    devices: tuple[Device, ...]
+    offers: tuple[Offer, ...]
+    n_cores: int
+
+    @property
+    def words(self) -> str:
+        """The devices, for people: ``2 x NVIDIA H200``, ``the CPU``."""
+        if self.devices[0].kind == "cpu":
+            return "the CPU"
+        counts = Counter(device.name for device in self.devices)
+        return ", ".join(f"{number} x {name}" for name, number in counts.items())
+
+
+def find_capacity(
+    settings: Mapping[str, Any], *, is_check: bool = False, devices: Sequence[Device] | None = None
+) -> Capacity:
+    """Return what a sweep may use.
+
+    Args:
+        settings: the sweep's own (`gpus`, `jobs_per_gpu`).
+        is_check: models are checked one after the other: the largest of them may need all the memory there is.
+        devices: what to train on; None for what the settings name.
+
+    Raises:
+        UserError: the devices are not there.
+    """
+    if devices is None:
+        devices = choose_devices(str(settings["gpus"]))
+    shares: SharesSetting = 1 if is_check else settings["jobs_per_gpu"]
+    n_cores = len(psutil.Process().cpu_affinity())
+    host_memory_gb = psutil.virtual_memory().total / 1e9
+    offers = tuple(offer_of(device, shares, n_cores, host_memory_gb) for device in devices)
+    return Capacity(tuple(devices), offers, n_cores)
 
 
 @dataclass(frozen=True)
@@ -43,35 +89,20 @@ class Machine:
 
 @contextmanager
 def hold_machine(
-    settings: Mapping[str, Any],
-    log: Path,
-    start_executor: StartExecutor,
-    *,
-    is_check: bool = False,
-    devices: Sequence[Device] | None = None,
+    capacity: Capacity, settings: Mapping[str, Any], log: Path, start_executor: StartExecutor
 ) -> Iterator[Machine]:
-    """Find the devices and start the executor, which warms up in the background; give all of it back at the end.
+    """Start the executor, which warms up in the background; devices are leased later; all is given back at the end.
 
     Args:
-        settings: the sweep's own (`gpus`, `jobs_per_gpu`, `busy_gpus`, `entry`).
+        capacity: what the sweep may use.
+        settings: the sweep's own (`busy_gpus`, `entry`).
         log: the file for the executor's messages.
         start_executor: starts what runs the jobs.
-        is_check: models are checked one after the other: the largest of them may need all the memory there is.
-        devices: what to train on; None for what the settings name.
-
-    Raises:
-        UserError: the devices are not there.
     """
-    if devices is None:
-        devices = choose_devices(str(settings["gpus"]))
-    shares: SharesSetting = 1 if is_check else settings["jobs_per_gpu"]
-    n_cores = len(psutil.Process().cpu_affinity())
-    host_memory_gb = psutil.virtual_memory().total / 1e9
-    offers = tuple(offer_of(device, shares, n_cores, host_memory_gb) for device in devices)
     executor = start_executor(log, settings["entry"])
-    pool = DevicePool(devices, executor, settings["busy_gpus"])
+    pool = DevicePool(capacity.devices, executor, settings["busy_gpus"])
     try:
-        yield Machine(pool, executor, offers, n_cores)
+        yield Machine(pool, executor, capacity.offers, capacity.n_cores)
     finally:
         executor.close()
         pool.close()

@@ -14,6 +14,9 @@ from sweeper.compose import Composer
 from sweeper.dataset import PreparedDataset
 from sweeper.job_configs import JobConfig, JobConfigs
 
+# The module that trains with MMDetection.
+OWN_ENTRY = "runners.job"
+
 
 @dataclass(frozen=True)
 class PlannedJob:
@@ -87,6 +90,8 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
         composed.append((point, job))
     if problems:
         raise UserError(*problems)
+    # Another module that executes attempts gives other results.
+    plugins = "" if settings["entry"] == OWN_ENTRY else settings["entry"]
     named = titles([job.config for _, job in composed], [point for point, _ in composed])
     jobs = [
         PlannedJob(
@@ -96,7 +101,7 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
             point,
             {**job.config, "title": title},
             job.dataset,
-            job_identity(job.config, job.dataset.fingerprint),
+            job_identity(job.config, job.dataset.fingerprint, plugins),
         )
         for number, (title, (point, job)) in enumerate(zip(named, composed, strict=True), start=1)
     ]

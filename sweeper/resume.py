@@ -6,13 +6,15 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
-from sweeper.detach import notify_started
+from runners.contract.states import JobState
 from sweeper.devices import devices_left
 from sweeper.executors.local import LocalExecutor
+from sweeper.job_estimates import JobForecast
 from sweeper.journal import Journal, SweepOwnedError, read_journal
 from sweeper.left import LeftSweep, end_what_was_left_running, read_left
-from sweeper.machine import hold_machine
+from sweeper.machine import find_capacity, hold_machine
 from sweeper.ownership import prove_lock
+from sweeper.probe import probe_jobs, wants_probes
 from sweeper.report import open_console, print_report
 from sweeper.requests import ask
 from sweeper.schedule import JobAdded, Schedule
@@ -69,11 +71,19 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
         console.print(Text(f"note: {change}; accepted"), soft_wrap=True)
     check_store(tracking_settings(stored.plan.settings["tracking"], sweep.path.parent))
     fetch_weights([job.config for job in stored.plan.jobs])
-    devices = devices_left(str(stored.plan.settings["gpus"]), left.was_on_gpus)
-    with hold_machine(stored.plan.settings, sweep.path / "server.log", LocalExecutor, devices=devices) as machine:
+    plan = stored.plan
+    devices = devices_left(str(plan.settings["gpus"]), left.was_on_gpus)
+    capacity = find_capacity(plan.settings, devices=devices)
+    forecast = JobForecast(plan.settings, capacity, len(plan.jobs), sweep.path.parent)
+    with hold_machine(capacity, plan.settings, sweep.path / "server.log", LocalExecutor) as machine:
         journal.append("sweep_started", **start_event(stored.command, "train"), accepted=accepted)
-        notify_started(sweep)
-        run = SweepRun(stored.plan, sweep, journal, machine, stored.command, left=left)
+        unfinished = [job for job in plan.jobs if not states.get(job.job_id, JobState.PLANNED).is_terminal]
+        if wants_probes(plan.settings):
+            exit_code = probe_jobs(unfinished, sweep, machine, forecast, plan.settings, console)
+            if exit_code:
+                journal.append("sweep_ended", exit_code=exit_code)
+                return exit_code
+        run = SweepRun(plan, sweep, journal, machine, stored.command, forecast, left)
         return train_jobs(run, console)
 
 

@@ -12,26 +12,23 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
 from sweeper.axes import Axes, read_axes
 from sweeper.check import check_models
 from sweeper.compose import Composer
-from sweeper.detach import notify_started
 from sweeper.journal import Journal
-from sweeper.machine import StartExecutor, hold_machine
-from sweeper.ownership import prove_lock
+from sweeper.machine import StartExecutor, find_capacity, hold_machine
+from sweeper.new_sweep import NewSweep, train_new
 from sweeper.plan import Plan, make_plan
+from sweeper.plan_verb import show_plan
 from sweeper.redaction import without_password
 from sweeper.report import open_console
 from sweeper.request_verbs import add_jobs
 from sweeper.settings import sweep_settings
 from sweeper.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
-from sweeper.tracking_store import check_store, tracking_settings
-from sweeper.train import SweepRun, start_event, train_jobs
-from sweeper.weights import fetch_weights
+from sweeper.train import start_event
 
 # Where failed checks keep their logs: beside the sweeps and not among them, for they are nothing to report or resume.
 CHECKS = "checks"
@@ -42,7 +39,7 @@ class Invocation:
     """What a command line comes to.
 
     Attributes:
-        verb: ``train``, ``check``, ``plan`` or ``add``.
+        verb: ``train``, ``check``, ``plan``, ``plan_json`` (for programs) or ``add``.
         arguments: all overrides, a recipe's before the command line's.
         config: what Hydra composed without the axes.
         loader: composes the jobs.
@@ -69,32 +66,27 @@ def run_verb(told: Invocation) -> int:
     settings = sweep_settings(told.config)
     output_dir = Path(settings["output_dir"]).absolute()
     composer = Composer(told.loader, told.config)
-    if told.verb == "plan":
-        _print_plan(console, make_plan(composer, axes, settings, output_dir))
-        return 0
+    if told.verb in ("plan", "plan_json"):
+        return show_plan(console, make_plan(composer, axes, settings, output_dir), output_dir, told.verb == "plan_json")
     set_umask(UMASKS[settings["share"]])
     if told.sweep is not None:
         return add_jobs(SweepFolder(Path(told.sweep)), make_plan(composer, axes, settings, output_dir))
     is_check = told.verb == "check"
     name = "check" if is_check else settings["name"] or _name(axes, told.config)
     parent = output_dir / CHECKS if is_check else output_dir
+    capacity = find_capacity(settings, is_check=is_check)
     with (
         _new_folder(parent, name, settings["share"]) as folder,
-        hold_machine(settings, folder.path / "server.log", told.start_executor, is_check=is_check) as machine,
+        hold_machine(capacity, settings, folder.path / "server.log", told.start_executor) as machine,
     ):
         plan = make_plan(composer, axes, settings, output_dir)
         _print_notices(console, plan)
+        sweep = NewSweep(plan, folder, name, _command(told.verb))
         if not is_check:
-            check_store(tracking_settings(settings["tracking"], output_dir))
-            fetch_weights([job.config for job in plan.jobs])
-        command = _command(told.verb)
-        write_sweep(folder, plan, name, command)
+            return train_new(sweep, capacity, machine, console)
+        write_sweep(folder, plan, name, sweep.command)
         with Journal(folder.journal) as journal:
-            prove_lock(folder.journal)
-            journal.append("sweep_started", **start_event(command, "check" if is_check else "train"))
-            notify_started(folder)
-            if not is_check:
-                return train_jobs(SweepRun(plan, folder, journal, machine, command), console)
+            journal.append("sweep_started", **start_event(sweep.command, "check"))
             exit_code = check_models(plan, folder, journal, machine, console)
         if exit_code == 0:
             # Found good: the next command will be another one, and nobody will look for this folder.
@@ -130,15 +122,3 @@ def _command(verb: str) -> list[str]:
 def _print_notices(console: Console, plan: Plan) -> None:
     for notice in plan.notices:
         console.print(Text(f"note: {notice}"), soft_wrap=True)
-
-
-def _print_plan(console: Console, plan: Plan) -> None:
-    _print_notices(console, plan)
-    table = Table(title=plan.count, title_justify="left")
-    table.add_column("job")
-    table.add_column("title", overflow="fold")
-    for key in plan.axes.values:
-        table.add_column(Text(key))
-    for job in plan.jobs:
-        table.add_row(job.job_id, Text(job.title), *(Text(job.values[key]) for key in plan.axes.values))
-    console.print(table)

@@ -5,7 +5,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -47,7 +47,8 @@ class SweepRun:
         machine: devices and executor.
         command: the command line that started the sweep.
         estimates: what its jobs are expected to need.
-        left: what an earlier controller of the sweep left, nothing of it running.
+        left: what an earlier controller of the sweep left, nothing of it running; or which jobs are reused.
+        tags: what the sweep's own run carries in the tracking store beside the usual.
     """
 
     plan: Plan
@@ -57,6 +58,7 @@ class SweepRun:
     command: Sequence[str]
     estimates: JobEstimates | None = None
     left: LeftSweep | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def train_jobs(run: SweepRun, console: Console) -> int:
@@ -85,7 +87,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
         tracker = Tracker(tracking, folder, progress.say)
         tags = run_tags()
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
-        tracker.open_sweep(folder.sweep_id, axes, {**tags, "detsweep.command": shlex.join(run.command)})
+        tracker.open_sweep(folder.sweep_id, axes, {**tags, **run.tags, "detsweep.command": shlex.join(run.command)})
         if run.left is not None:
             ship_left(tracker, plan.jobs, folder, run.left)
         controller = Controller(
@@ -117,9 +119,13 @@ def train_jobs(run: SweepRun, console: Console) -> int:
         for line in page_lines(tracking.uri, tracker.experiment_id, tracker.run_ids):
             console.print(Text(line), soft_wrap=True)
     if exit_code not in (0, 1):
-        told = f"not finished; go on with: detsweep resume {shlex.quote(str(folder.path))}"
-        console.print(Text(told), soft_wrap=True)
+        console.print(Text(way_on(folder)), soft_wrap=True)
     return exit_code
+
+
+def way_on(folder: SweepFolder) -> str:
+    """Return how an unfinished sweep goes on."""
+    return f"not finished; go on with: detsweep resume {shlex.quote(str(folder.path))}"
 
 
 def attempt_settings(settings: Mapping[str, Any], mode: AttemptMode = "train") -> AttemptSettings:
