@@ -1,7 +1,7 @@
 """``python -m runners.gpu_check``: what only a machine with a GPU can show; elsewhere one line and exit 0.
 
-The served operators equal themselves on the CPU; a real sweep of three jobs, forked warm, trains on CUDA in float32,
-bfloat16 and float16, holds its device while it runs and not longer, and records its peak memory.
+The served operators equal themselves on the CPU; a real sweep of three jobs, forked warm, is probed, packed by memory
+onto one device, and trains on CUDA in float32, bfloat16 and float16; it holds its device while it runs and not longer.
 """
 
 import fcntl
@@ -18,6 +18,7 @@ import yaml
 
 from runners.contract import metrics as names
 from runners.contract.folder import SweepFolder
+from runners.contract.jsonfile import read_lines
 from runners.contract.records import AttemptResult, AttemptSpec
 
 _ROOT = Path(__file__).parents[1]
@@ -38,6 +39,7 @@ _JOBS = (
     "batch_size=8",
     "n_epochs=2",
     "gpus=0",
+    "jobs_per_gpu=auto",
     "tracking=off",
     "precision=fp32,bf16,fp16",
 )
@@ -109,9 +111,10 @@ def _check_sweep() -> list[str]:
             assert sweep.returncode == 0, f"sweep ended with {sweep.returncode}: {log.read()[-2000:]}"
         (sweep_file,) = Path(folder).glob("*/sweep.yaml")
         lines = _seen_in(SweepFolder(sweep_file.parent))
+        packed = _packed_in(SweepFolder(sweep_file.parent))
     assert held_meanwhile > held_before, "no device was held while the sweep ran"
     assert _held_devices() <= held_before, "a device is held although the sweep is gone"
-    return [*lines, "the device was held while the sweep ran, and is free again"]
+    return [*lines, *packed, "the device was held while the sweep ran, and is free again"]
 
 
 def _seen_in(sweep: SweepFolder) -> list[str]:
@@ -130,6 +133,15 @@ def _seen_in(sweep: SweepFolder) -> list[str]:
         loss = result.metrics[names.best(names.TRAIN_LOSS)]
         lines.append(f"{precision} trains: loss {loss:.3f}, first iteration after {first:.1f} s, peak {peak:.2f} GB")
     return lines
+
+
+def _packed_in(sweep: SweepFolder) -> list[str]:
+    """Return how many jobs shared the device."""
+    slots = {event["slot"] for event, _ in read_lines(sweep.journal) if event["event"] == "started"}
+    assert len(slots) > 1, f"jobs of a gigabyte did not share the device: {', '.join(slots)}"
+    memory_gb = [event["memory_gb"] for event, _ in read_lines(sweep.journal) if event["event"] == "planned"]
+    expected = ", ".join(f"{value:.1f}" for value in memory_gb)
+    return [f"{len(slots)} jobs shared the device, packed by their probes' memory ({expected} GB)"]
 
 
 def _held_devices() -> set[str]:
