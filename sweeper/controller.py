@@ -15,18 +15,7 @@ from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.adding import take_added_jobs
 from sweeper.attempt_ends import Aftermath, Tries
 from sweeper.attempt_start import AttemptSettings, make_spec
-from sweeper.executors.base import Exited, Started
-from sweeper.journal import Journal
-from sweeper.left import LeftSweep
-from sweeper.machine import Machine
-from sweeper.orders import Orders, handle_and_note
-from sweeper.packing import Need
-from sweeper.plan import PlannedJob
-from sweeper.processes import birth_of
-from sweeper.progress import Display
-from sweeper.requests import Request
-from sweeper.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
-from sweeper.schedule import (
+from sweeper.events import (
     Close,
     DeviceOpened,
     DevicesExpected,
@@ -35,11 +24,22 @@ from sweeper.schedule import (
     Event,
     Instruction,
     JobAdded,
-    Schedule,
     Start,
     Stop,
     StopAsked,
 )
+from sweeper.executors.base import Exited, Started
+from sweeper.journal import Journal, JournalNotWrittenError
+from sweeper.left import LeftSweep
+from sweeper.machine import Machine
+from sweeper.orders import Orders, handle_and_note
+from sweeper.packing import MAX_DEVICE_ERRORS, Need
+from sweeper.plan import PlannedJob
+from sweeper.processes import birth_of
+from sweeper.progress import Display
+from sweeper.requests import Request
+from sweeper.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
+from sweeper.schedule import Schedule
 from sweeper.slots import Slot
 from sweeper.tracked_job import tracked_job
 from sweeper.tracking import Tracker
@@ -192,16 +192,13 @@ class Controller:
         elif isinstance(instruction, Close):
             device = self.machine.pool.devices[instruction.device]
             self.machine.pool.give_back(instruction.device)
-            self.tell("device_closed", device=device.label, reason="given back")
+            reason = f"it failed {MAX_DEVICE_ERRORS} times" if instruction.is_gone else "given back"
+            self.tell("device_closed", device=device.label, reason=reason)
 
     def _start(self, start: Start) -> None:
         job = self.jobs[start.job_id]
         slot = self.machine.slot(start.devices, start.share, len(self.jobs))
-        attempt = self.sweep.job(job.job_id).take_attempt()
-        spec, passed_over = make_spec(attempt, job.config["batch_size"], slot, self.settings, start.is_halved)
-        for name in passed_over:
-            self.display.say(f"{job.job_id}: checkpoint {name} is damaged; going on from an older one")
-        spec.write(attempt)
+        attempt, spec = self._prepare(job, slot, start.is_halved)
         self._running.add(job, attempt, spec, slot)
         told = {"slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
         split = {"batch_per_step": spec.batch_per_step, "accumulation": spec.accumulation}
@@ -212,6 +209,22 @@ class Controller:
         self.machine.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": visible}, leases)
         failpoint("spawn.after")
         self.tracker.start_job(tracked_job(job, self.sweep.job(job.job_id), self.tags))
+
+    def _prepare(self, job: PlannedJob, slot: Slot, is_halved: bool) -> tuple[AttemptFolder, AttemptSpec]:
+        """Make the folder of the next attempt, and write how it is executed."""
+        folder = self.sweep.job(job.job_id)
+        try:
+            attempt = folder.take_attempt()
+            spec, passed_over = make_spec(attempt, job.config["batch_size"], slot, self.settings, is_halved)
+            spec.write(attempt)
+        except OSError as error:
+            raise JournalNotWrittenError(
+                f"attempt of job {job.job_id} cannot be written in {folder.path}: {error.strerror}; make room or mend "
+                "the disk, then go on with detsweep resume"
+            ) from error
+        for name in passed_over:
+            self.display.say(f"{job.job_id}: checkpoint {name} is damaged; going on from an older one")
+        return attempt, spec
 
     def _wait(self) -> Iterator[Event]:
         for told in self.machine.executor.wait(TICK_S):

@@ -8,9 +8,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
 from sweeper.device_pool import DevicePool
-from sweeper.journal import JournalNotWrittenError
-from sweeper.requests import Request, drop_request, read_requests
-from sweeper.schedule import (
+from sweeper.events import (
     DeviceClosing,
     DevicesExpected,
     Event,
@@ -20,9 +18,11 @@ from sweeper.schedule import (
     JobHeld,
     JobMovedUp,
     JobReleased,
-    Schedule,
     StopAsked,
 )
+from sweeper.journal import JournalNotWrittenError
+from sweeper.requests import Request, drop_request, read_requests
+from sweeper.schedule import Schedule
 
 Tell = Callable[..., None]
 

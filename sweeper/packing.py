@@ -118,12 +118,12 @@ class Packing:
         room.phase, room.is_gone_when_empty = _Phase.CLOSING, is_gone
         return list(room.jobs)
 
-    def pop_empty(self) -> list[int]:
-        """Return the closing devices that no job is on any more; they are closed with this."""
+    def pop_empty(self) -> list[tuple[int, bool]]:
+        """Return the closing devices that no job is on any more, and which are gone; they are closed with this."""
         empty = [room for room in self._rooms.values() if room.phase is _Phase.CLOSING and not room.jobs]
         for room in empty:
             room.phase = _Phase.GONE if room.is_gone_when_empty else _Phase.EXPECTED
-        return [room.number for room in empty]
+        return [(room.number, room.is_gone_when_empty) for room in empty]
 
     def note_error(self, devices: Sequence[int]) -> list[int]:
         """Count an error of each device; return those that have to be taken out."""

@@ -8,6 +8,7 @@ from rich.text import Text
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
 from sweeper.devices import devices_left
+from sweeper.events import JobAdded
 from sweeper.executors.local import LocalExecutor
 from sweeper.job_estimates import JobForecast
 from sweeper.journal import Journal, SweepOwnedError, read_journal
@@ -17,7 +18,7 @@ from sweeper.ownership import prove_lock
 from sweeper.probe import probe_jobs, wants_probes
 from sweeper.report import open_console, print_report
 from sweeper.requests import ask
-from sweeper.schedule import JobAdded, Schedule
+from sweeper.schedule import Schedule
 from sweeper.stored_sweep import asked_sweep, read_stored, refuse_changes
 from sweeper.sweep_folder import UMASKS, set_umask
 from sweeper.tracking_store import check_store, tracking_settings

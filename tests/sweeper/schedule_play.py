@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 from runners.contract.states import AttemptOutcome, JobState
 from sweeper.attempt_ends import AttemptEnded
-from sweeper.packing import Need
-from sweeper.schedule import (
+from sweeper.events import (
     DeviceOpened,
     DevicesExpected,
     End,
     Event,
     Instruction,
     JobAdded,
-    Schedule,
     Start,
     Stop,
 )
+from sweeper.packing import Need
+from sweeper.schedule import Schedule
 
 COMPLETED = AttemptOutcome.COMPLETED
 

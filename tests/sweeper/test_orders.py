@@ -10,10 +10,7 @@ from runners.contract.folder import SweepFolder
 from runners.contract.states import AttemptOutcome, JobState
 from sweeper.attempt_ends import AttemptEnded
 from sweeper.device_pool import DevicePool
-from sweeper.journal import JournalNotWrittenError
-from sweeper.orders import Orders, handle_and_note
-from sweeper.requests import Request, ask, read_requests
-from sweeper.schedule import (
+from sweeper.events import (
     DeviceClosing,
     DeviceOpened,
     DevicesExpected,
@@ -23,9 +20,12 @@ from sweeper.schedule import (
     JobHeld,
     JobMovedUp,
     JobReleased,
-    Schedule,
     StopAsked,
 )
+from sweeper.journal import JournalNotWrittenError
+from sweeper.orders import Orders, handle_and_note
+from sweeper.requests import Request, ask, read_requests
+from sweeper.schedule import Schedule
 from sweeper.slots import Device
 from tests.sweeper.fake_executor import PlayedExecutor
 

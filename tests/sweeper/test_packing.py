@@ -129,7 +129,7 @@ def test_a_device_comes_back_unless_it_is_gone(is_gone: bool) -> None:
     assert packing.close(0, is_gone) == ["0001"]
     assert packing.pop_empty() == []
     packing.leave("0001", (0,))
-    assert packing.pop_empty() == [0]
+    assert packing.pop_empty() == [(0, is_gone)]
     assert packing.pop_empty() == []
     assert packing.could_fit(Need()) is not is_gone
 

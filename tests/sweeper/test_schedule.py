@@ -9,8 +9,7 @@ import pytest
 
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.attempt_ends import Tries
-from sweeper.packing import Need
-from sweeper.schedule import (
+from sweeper.events import (
     Close,
     DeviceClosing,
     DeviceOpened,
@@ -23,11 +22,12 @@ from sweeper.schedule import (
     JobHeld,
     JobMovedUp,
     JobReleased,
-    Schedule,
     Start,
     Stop,
     StopAsked,
 )
+from sweeper.packing import Need
+from sweeper.schedule import Schedule
 from tests.sweeper.schedule_play import COMPLETED, Watched, added, ended, makespan, one_share_each
 
 FAILED, INTERRUPTED, LOST = AttemptOutcome.FAILED, AttemptOutcome.INTERRUPTED, AttemptOutcome.LOST
@@ -342,7 +342,7 @@ def test_a_device_is_taken_out_at_its_second_error_and_its_jobs_move() -> None:
     assert told == [Start("0001", (0,), 0), Start("0002", (0,), 1), Start("0003", (1,), 0)]
     assert schedule.handle(ended("0001", **broken)) == [Start("0001", (0,), 0)]  # type: ignore[arg-type]
     assert schedule.handle(ended("0001", **broken)) == [Stop("0002", "interrupt")]  # type: ignore[arg-type]
-    assert schedule.handle(ended("0002", INTERRUPTED)) == [Close(0)]
+    assert schedule.handle(ended("0002", INTERRUPTED)) == [Close(0, is_gone=True)]
     assert schedule.handle(ended("0003")) == [Start("0001", (1,), 0)]
     assert schedule.tries_of("0001") == Tries(n_losses=2)
     assert schedule.tries_of("0002") == Tries()
@@ -352,7 +352,7 @@ def test_without_a_device_that_works_the_sweep_ends_with_3() -> None:
     broken = {"outcome": FAILED, "kind": FailureKind.DEVICE}
     schedule, _ = added("0001", "0002", devices=ONE)
     schedule.handle(ended("0001", **broken))  # type: ignore[arg-type]
-    assert schedule.handle(ended("0001", **broken)) == [Close(0), End(3)]  # type: ignore[arg-type]
+    assert schedule.handle(ended("0001", **broken)) == [Close(0, is_gone=True), End(3)]  # type: ignore[arg-type]
     assert [state.value for state in schedule.states.values()] == ["PAUSED", "PLANNED"]
 
 
@@ -360,7 +360,7 @@ def test_a_device_that_was_taken_out_is_tried_again_if_a_user_wants_it() -> None
     schedule, _ = added("0001", "0002", devices=TWO)
     assert schedule.handle(DeviceClosing(0, is_gone=True)) == [Stop("0001", "interrupt")]
     assert schedule.handle(DevicesExpected((0,))) == []  # it is broken: its job leaves it first
-    assert schedule.handle(ended("0001", INTERRUPTED)) == [Close(0)]
+    assert schedule.handle(ended("0001", INTERRUPTED)) == [Close(0, is_gone=True)]
     assert schedule.handle(DevicesExpected((0,))) == []
     assert schedule.handle(DeviceOpened(0)) == starts(("0001", 0))
 
