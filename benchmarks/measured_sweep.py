@@ -1,0 +1,77 @@
+"""Runs one ``detsweep`` command line in this process, and says how long each of its phases took.
+
+``python -m benchmarks.measured_sweep OUT.json train ...``; the command line is a user's, the clock is put round its parts.
+"""
+
+import functools
+import json
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sweeper.left
+import sweeper.report
+import sweeper.resume
+import sweeper.run
+import sweeper.stored_sweep
+import sweeper.train
+from sweeper.cli import main as run_detsweep
+from sweeper.controller import Controller
+from sweeper.executors.local import LocalExecutor
+
+
+class Phases:
+    """Sums up, by name, how long functions take; a phase inside another is counted in both."""
+
+    def __init__(self) -> None:
+        self.wall_s: dict[str, float] = defaultdict(float)
+        self.cpu_s: dict[str, float] = defaultdict(float)
+
+    def measure(self, owner: Any, function: str, phase: str) -> None:
+        """Replace ``owner.function`` by the same with a clock round it."""
+        original: Callable[..., Any] = getattr(owner, function)
+
+        @functools.wraps(original)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            wall_s, cpu_s = time.perf_counter(), time.process_time()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self.wall_s[phase] += time.perf_counter() - wall_s
+                self.cpu_s[phase] += time.process_time() - cpu_s
+
+        setattr(owner, function, timed)
+
+
+def main() -> int:
+    """Run the command line and write what it took; returns its exit code."""
+    out, *words = sys.argv[1:]
+    phases = Phases()
+    phases.measure(sweeper.run, "make_plan", "plan")
+    phases.measure(sweeper.run, "write_sweep", "write")
+    phases.measure(sweeper.resume, "read_stored", "read_stored")
+    phases.measure(sweeper.resume, "read_left", "read_left")
+    phases.measure(sweeper.resume, "refuse_changes", "compare")
+    phases.measure(Controller, "_take_in", "take_in")
+    phases.measure(Controller, "run", "run")
+    phases.measure(LocalExecutor, "wait", "wait")
+    phases.measure(sweeper.train, "print_report", "report")
+    began_s = time.perf_counter()
+    exit_code = run_detsweep(words)
+    told = {
+        "exit_code": exit_code,
+        "wall_s": {"all": time.perf_counter() - began_s, **phases.wall_s},
+        "cpu_s": {"all": time.process_time(), **phases.cpu_s},
+        # Of this process and not of its jobs; kilobytes on Linux.
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    Path(out).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
