@@ -34,7 +34,7 @@ def count_multiply_adds(model: BaseDetector, inputs: Tensor) -> int:
         if hasattr(model, "rpn_head"):
             model.rpn_head(features)
             n_proposals = model.test_cfg.rpn.max_per_img
-            model.roi_head.forward(features, [_proposals(inputs, n_proposals)], [sample])
+            model.roi_head.forward(features, [proposals(inputs, n_proposals)], [sample])
         else:
             model.bbox_head(features)
     model.train(was_training)
@@ -42,7 +42,7 @@ def count_multiply_adds(model: BaseDetector, inputs: Tensor) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _proposals(inputs: Tensor, number: int) -> Any:
+def proposals(inputs: Tensor, number: int) -> Any:
     """Return `number` boxes (xyxy, input pixels) that each cover the whole image."""
     height, width = inputs.shape[-2:]
     return InstanceData(bboxes=inputs.new_tensor([[0, 0, width, height]]).expand(number, 4))
