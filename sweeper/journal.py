@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from runners.contract.errors import UserError
 from runners.contract.failpoints import failpoint
+from sweeper.processes import is_alive
 
 
 class SweepOwnedError(UserError):
@@ -165,11 +167,13 @@ def _read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def _owner_words(path: Path) -> str:
-    """Return who began to control a sweep last."""
+    """Return who controls a sweep, as far as its journal tells."""
     owner = None
     with contextlib.suppress(JournalDamagedError):
         owner = next((e for e in reversed(list(read_journal(path))) if e["event"] == "sweep_started"), None)
-    if owner is None:
+    # Whoever has followed a dead one may not have come to say so.
+    is_gone = owner and owner["host"] == socket.gethostname() and not is_alive(owner["pid"], owner["born_at"])
+    if owner is None or is_gone:
         return "another detsweep process"
     since = datetime.fromtimestamp(owner["at"]).strftime("%Y-%m-%d %H:%M:%S")
     return f"pid {owner['pid']} on {owner['host']} (since {since})"
