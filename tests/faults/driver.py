@@ -17,10 +17,11 @@ from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult
 from sweeper.journal import read_journal
 from sweeper.verify import verify
+from tests.faults.forked import Forked
+from tests.faults.patched import PATCHES, patch_and_run
 from tests.quick_job import Play
 
-DETSWEEP = (str(Path(sys.executable).with_name("detsweep")),)
-PATCHED = (sys.executable, "-m", "tests.faults.patched")
+DETSWEEP = str(Path(sys.executable).with_name("detsweep"))
 WORDS = (
     *("dataset=shapes", "dataset.shapes.n_train=8", "dataset.shapes.n_val=4", "dataset.shapes.n_test=4"),
     *("dataset.shapes.image_px=96", "image_size=96px", "backbone=resnet18", "width=narrow", "weights=none"),
@@ -33,7 +34,7 @@ PATIENCE_S = 60.0
 class Command:
     """A command line that runs, or has run."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     out: Path
 
     @property
@@ -72,28 +73,34 @@ class Driver:
         play: Play | None = None,
         env: Mapping[str, str] | None = None,
         patches: Mapping[str, object] | None = None,
-        jump_s: float | None = None,
-        prefix: Sequence[str] = (),
+        prefix: Sequence[str] | None = None,
     ) -> Command:
-        """Start a command line: a verb and its words."""
+        """Start a command line.
+
+        Args:
+            *words: a verb and its words.
+            play: how jobs behave.
+            env: more of its environment.
+            patches: what is changed in it, see `tests.faults.patched`.
+            prefix: words in front of the program; with any, it starts as cold as for a user.
+        """
         environment = {**os.environ, **(play or Play()).environment(), **(env or {})}
-        program: Sequence[str] = DETSWEEP
-        if patches is not None or jump_s is not None or "DETSWEEP_TEST_GPUS" in environment:
-            program = PATCHED
-            environment["DETSWEEP_TEST_PATCHES"] = json.dumps(patches or {})
-            if jump_s is not None:
-                environment["DETSWEEP_TEST_CLOCK_JUMP_S"] = str(jump_s)
+        environment[PATCHES] = json.dumps(patches or {})
         out = self.folder / f"out-{len(self.commands)}.txt"
-        with out.open("wb") as file:
-            process = subprocess.Popen(
-                [*prefix, *program, *words],
-                cwd=self.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+        process: subprocess.Popen[bytes] | Forked
+        if prefix is None:
+            process = Forked(lambda: patch_and_run(words), self.folder, environment, out)
+        else:
+            with out.open("wb") as file:
+                process = subprocess.Popen(
+                    [*prefix, DETSWEEP, *words],
+                    cwd=self.folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    start_new_session=True,
+                )
         self.commands.append(Command(process, out))
         return self.commands[-1]
 
@@ -175,6 +182,14 @@ class Driver:
                 for child in psutil.Process(command.process.pid).children(recursive=True):
                     child.kill()
                 command.kill()
+
+
+def lives(process: psutil.Process) -> bool:
+    """Return whether a process still runs; one that nobody has reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

@@ -1,7 +1,8 @@
 """``python -m tests.faults.patched VERB ...``: the command line with shorter patience, or with GPUs that are not there.
 
 ``DETSWEEP_TEST_PATCHES`` maps ``module:NAME`` to a value; ``DETSWEEP_TEST_GPUS`` names a JSON file of GPUs, which is
-read again for every question, so that a test can take one away. Everything else is the real thing.
+read again for every question, so that a test can take one away; ``DETSWEEP_TEST_CLOCK`` names a file: once it is there,
+the wall clock is that many seconds off. Everything else is the real thing.
 """
 
 import functools
@@ -10,14 +11,19 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 from sweeper.cli import main
 from tests.faults import fake_nvml
 
-PATCHES, JUMP = "DETSWEEP_TEST_PATCHES", "DETSWEEP_TEST_CLOCK_JUMP_S"
+PATCHES, CLOCK = "DETSWEEP_TEST_PATCHES", "DETSWEEP_TEST_CLOCK"
 
 
-def _patch() -> None:
+def patch_and_run(words: Sequence[str]) -> int:
+    """Patch this process as its environment says, and carry a command line out."""
+    if CLOCK in os.environ:
+        _patch_clock(Path(os.environ[CLOCK]))
     for place, value in json.loads(os.environ.get(PATCHES, "{}")).items():
         module_name, name = place.split(":")
         module = importlib.import_module(module_name)
@@ -31,16 +37,17 @@ def _patch() -> None:
         for place in ("sweeper.run", "sweeper.resume"):
             module = importlib.import_module(place)
             module.hold_machine = functools.partial(module.hold_machine, query=fake_nvml.query_gpus)
-    if JUMP in os.environ:
-        _jump(float(os.environ[JUMP]))
+    sys.argv = ["detsweep", *words]
+    return main(words)
 
 
-def _jump(by_s: float) -> None:
-    """Set the wall clock by some seconds, a second after this process has started."""
-    began, real = time.monotonic(), time.time
-    time.time = lambda: real() + (by_s if time.monotonic() - began > 1.0 else 0.0)
+def _patch_clock(flag: Path) -> None:
+    real = time.time
+    time.time = lambda: real() + (float(flag.read_text()) if flag.exists() else 0.0)
+    for place in ("sweeper.run", "sweeper.resume"):
+        module = importlib.import_module(place)
+        module.Journal = functools.partial(module.Journal, clock=time.time)
 
 
 if __name__ == "__main__":
-    _patch()
-    sys.exit(main())
+    sys.exit(patch_and_run(sys.argv[1:]))

@@ -15,7 +15,7 @@ import pytest
 
 from runners.contract.folder import SweepFolder
 from sweeper.journal import read_journal
-from tests.faults.driver import Driver, wait_until
+from tests.faults.driver import Driver, lives, wait_until
 from tests.quick_job import Fault, Play
 
 QUICK_TRIES = {"sweeper.device_pool:RETRY_S": 0.3}
@@ -84,9 +84,9 @@ def test_row_10_a_gpu_stays_locked_as_long_as_anything_lives_that_a_job_has_left
     job.suspend()  # it cannot take note of its controller's end
     command.kill()
     # The server waits for it, and both hold the lock; then the server kills it.
-    assert job.is_running()
+    assert lives(job)
     assert not is_free(gpus.nodes[0])
-    wait_until(lambda: not job.is_running())
+    wait_until(lambda: not lives(job))
     wait_until(lambda: is_free(gpus.nodes[0]))
 
 
