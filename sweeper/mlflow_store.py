@@ -241,8 +241,9 @@ class MlflowStore:
 
 
 def prepare_mlflow() -> None:
-    """Set what MLflow reads from the environment: no telemetry, no patience of its own."""
+    """Set what MLflow reads from the environment: no telemetry, no patience of its own, no lines into a live table."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(REQUEST_S))
 

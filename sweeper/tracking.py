@@ -87,6 +87,10 @@ class Tracker:
         """Send what is left of a job, the result and files of its last attempt, and close the run."""
         self._put(JobTasks(attempt.job, has_records=True, end=JobEnd(attempt, state, failure)))
 
+    def tell_job(self, job: TrackedJob, attempt: AttemptFolder, state: JobState, failure: str | None) -> None:
+        """Do all three at once for a job that is not running; what the store has of it already is not sent again."""
+        self._put(JobTasks(job.folder, job, has_records=True, end=JobEnd(attempt, state, failure)))
+
     def end_sweep(self, status: str, report: Path) -> None:
         """Add the report to the parent run and close it, once all jobs are told."""
         with self._asking:

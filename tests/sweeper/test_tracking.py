@@ -64,11 +64,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def ship_all(tracker: Tracker, sweep: SweepFolder, state: JobState = JobState.COMPLETED) -> None:
     """Tell all that the folders hold, as a resumed controller does."""
     tracker.open_sweep("test", {}, {})
-    tracker.start_job(tracked_job(sweep))
-    attempts = sweep.job("0001").all_attempts()
-    for attempt in attempts:
-        tracker.ship(attempt)
-    tracker.end_job(attempts[-1], state, None)
+    tracker.tell_job(tracked_job(sweep), sweep.job("0001").all_attempts()[-1], state, None)
 
 
 def test_four_sweeps_that_open_a_fresh_store_at_once_make_it_once(store_uri: str) -> None:
