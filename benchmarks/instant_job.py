@@ -1,4 +1,4 @@
-"""A job that is done at once: what a sweep of such jobs takes is what detsweep takes (``entry=benchmarks.instant_job``)."""
+"""A job that is done at once (``entry=benchmarks.instant_job``): what a sweep of such jobs takes, detsweep takes."""
 
 import time
 

@@ -1,6 +1,6 @@
 """Runs one ``detsweep`` command line in this process, and says how long each of its phases took.
 
-``python -m benchmarks.measured_sweep OUT.json train ...``; the command line is a user's, the clock is put round its parts.
+``python -m benchmarks.measured_sweep OUT.json train ...``; the command line is a user's, with clocks round its parts.
 """
 
 import functools
