@@ -305,8 +305,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m runners.server", description=__doc__)
     parser.add_argument("--grace-s", type=float, default=GRACE_S, help="seconds from TERM to KILL at the end of stdin")
     parser.add_argument("--entry", default=JOB, help="the module whose run_attempt(folder) executes an attempt")
+    told = "the process that asks; once it is gone nothing more is started (default: whoever started this)"
+    parser.add_argument("--controller-pid", type=int, default=os.getppid(), help=told)
     arguments = parser.parse_args()
-    controller_pid = os.getppid()
 
     # What libraries print while they are imported must not land among the events.
     events = os.dup(1)
@@ -317,7 +318,7 @@ def main() -> None:
     gc.freeze()
     os.dup2(events, 1)
     os.close(events)
-    Server(run_attempt, arguments.grace_s, controller_pid).serve()
+    Server(run_attempt, arguments.grace_s, arguments.controller_pid).serve()
     # Nothing is left to clean up, and taking the imported libraries apart would keep devices leased for seconds.
     os._exit(0)
 

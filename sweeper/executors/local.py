@@ -7,6 +7,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import runners
 from runners.contract.folder import AttemptFolder
 from sweeper.executors.base import Executor, ExecutorEvent, Exited, Started
+from sweeper.processes import birth_of, is_alive
 
 # The server ends its jobs itself (TERM, grace, KILL) once its input is closed; this is how long we give it.
 CLOSE_S = 20.0
 MAX_RESTARTS = 3
+POLL_S = 0.02
 
 
 class ServerGoneError(RuntimeError):
@@ -39,6 +42,7 @@ class LocalExecutor(Executor):
         self._entry = entry
         self._leases: dict[str, int] = {}
         self._running: dict[str, AttemptFolder] = {}
+        self._processes: dict[str, tuple[int, float | None]] = {}
         self._has_started = False
         self._n_restarts = 0
         self._start_server()
@@ -50,7 +54,7 @@ class LocalExecutor(Executor):
         self._requests, server_end = socket.socketpair()
         with self._log.open("ab") as stderr, server_end:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "runners.server", "--entry", self._entry],
+                [sys.executable, "-m", "runners.server", "--entry", self._entry, "--controller-pid", str(os.getpid())],
                 stdin=server_end.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -99,7 +103,7 @@ class LocalExecutor(Executor):
         """See `Executor.wait`.
 
         Raises:
-            ServerGoneError: the server ended, and had been started anew three times before.
+            ServerGoneError: the server ended, and had been started anew three times before, or a job of it lives on.
         """
         if not self._selector.select(timeout_s):
             return []
@@ -111,8 +115,11 @@ class LocalExecutor(Executor):
         messages = [json.loads(line) for line in lines if line.strip()]
         events = [event for event in map(_event, messages) if event is not None]
         for event in events:
-            if isinstance(event, Exited):
+            if isinstance(event, Started):
+                self._processes[str(event.attempt.path)] = event.pid, birth_of(event.pid)
+            else:
                 self._running.pop(str(event.attempt.path), None)
+                self._processes.pop(str(event.attempt.path), None)
         return events
 
     def close(self) -> None:
@@ -137,10 +144,21 @@ class LocalExecutor(Executor):
         if self._n_restarts == MAX_RESTARTS:
             raise ServerGoneError(f"{told}, after {MAX_RESTARTS} restarts; its messages: {self._log}")
         self._n_restarts += 1
+        self._wait_for_ends()
         lost = [Exited(attempt, status, told, is_own_fault=False) for attempt in self._running.values()]
         self._running.clear()
         self._start_server()
         return lost
+
+    def _wait_for_ends(self) -> None:
+        """Wait until the kernel has ended the jobs of a dead server: their successors write into the same folders."""
+        deadline = time.monotonic() + CLOSE_S
+        for pid, born_at in self._processes.values():
+            while is_alive(pid, born_at):
+                if time.monotonic() > deadline:
+                    raise ServerGoneError(f"process {pid} of the warm server still lives {CLOSE_S:.0f} s after it")
+                time.sleep(POLL_S)
+        self._processes.clear()
 
     def _forget_server(self) -> None:
         assert self._server.stdout is not None

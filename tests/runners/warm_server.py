@@ -3,10 +3,12 @@
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +20,43 @@ PATIENCE_S = 60.0
 
 
 class WarmServer:
-    """Starts a server and speaks its protocol."""
+    """Starts a server and speaks its protocol, over a pipe as a person would, or over a socket as a controller does."""
 
-    def __init__(self, *arguments: str, pass_fds: tuple[int, ...] = ()) -> None:
+    def __init__(self, *arguments: str, pass_fds: tuple[int, ...] = (), has_socket: bool = False) -> None:
+        self._socket, server_end = socket.socketpair() if has_socket else (None, None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "runners.server", *arguments],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE if server_end is None else server_end.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
             pass_fds=pass_fds,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
+        if server_end is not None:
+            server_end.close()
         self._incoming: queue.Queue[dict[str, Any]] = queue.Queue()
         self._events: list[dict[str, Any]] = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, **request: Any) -> None:
+        line = (json.dumps(request) + "\n").encode()
+        if self._socket is not None:
+            self._socket.sendall(line)
+            return
         assert self.process.stdin is not None
-        self.process.stdin.write((json.dumps(request) + "\n").encode())
+        self.process.stdin.write(line)
         self.process.stdin.flush()
 
-    def start(self, attempt: AttemptFolder, **env: str) -> int:
+    def hold(self, lease: str, descriptor: int) -> None:
+        """Hand a locked descriptor over."""
+        assert self._socket is not None
+        line = (json.dumps({"op": "hold", "lease": lease}) + "\n").encode()
+        assert socket.send_fds(self._socket, [line], [descriptor]) == len(line)
+
+    def start(self, attempt: AttemptFolder, leases: Sequence[str] = (), **env: str) -> int:
         """Start an attempt and return its pid."""
-        self.send(op="start", attempt=str(attempt.path), env=env)
+        self.send(op="start", attempt=str(attempt.path), env=env, leases=list(leases))
         return int(self.event("started", attempt)["pid"])
 
     def event(self, kind: str, attempt: AttemptFolder | None = None) -> dict[str, Any]:
@@ -65,8 +80,11 @@ class WarmServer:
 
     def close(self) -> int:
         """End the server's input and return its exit code."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        if self._socket is not None:
+            self._socket.close()
+        else:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
         return self.process.wait(PATIENCE_S)
 
     def _read(self) -> None:
