@@ -17,6 +17,7 @@ from runners.contract.naming import run_params
 from runners.contract.records import AttemptResult, read_metrics
 from runners.contract.remarks import Remark, RemarkKind, read_remarks
 from runners.contract.states import AttemptOutcome, JobState
+from runners.contract.yamlfile import YamlParts
 
 
 def read_sweep(folder: SweepFolder) -> RunSet:
@@ -25,7 +26,8 @@ def read_sweep(folder: SweepFolder) -> RunSet:
     Raises:
         UserError: the folder holds no sweep, or one of its files is damaged.
     """
-    sweep = _read_yaml(folder.sweep)
+    parts = YamlParts()
+    sweep = _read_yaml(folder.sweep, parts)
     events = _read_events(folder.journal)
     datasets = {str(dataset["fingerprint"]): dataset for dataset in sweep["datasets"]}
     record = SweepRecord(
@@ -47,6 +49,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
             event=last.get(str(job["id"]), planned),
             varied=_varied(job["overrides"], sweep["axes"]),
             dataset=datasets[str(job["fingerprint"])],
+            parts=parts,
         )
         for job in sweep["jobs"]
     ]
@@ -55,7 +58,12 @@ def read_sweep(folder: SweepFolder) -> RunSet:
 
 
 def _read_job(
-    folder: JobFolder, title: str, event: Mapping[str, Any], varied: Mapping[str, str], dataset: Mapping[str, Any]
+    folder: JobFolder,
+    title: str,
+    event: Mapping[str, Any],
+    varied: Mapping[str, str],
+    dataset: Mapping[str, Any],
+    parts: YamlParts,
 ) -> RunRecord:
     metrics, curves = _read_measured(folder)
     result = _read_result(folder)
@@ -70,7 +78,7 @@ def _read_job(
         job_id=folder.job_id,
         title=title,
         state=state,
-        params=_read_params(folder, varied),
+        params=_read_params(folder, varied, parts),
         metrics=metrics,
         curves=curves,
         failure="" if state in (JobState.COMPLETED, JobState.REUSED) else failure,
@@ -144,9 +152,9 @@ def _varied(overrides: Iterable[str], axes: Mapping[str, Any]) -> dict[str, str]
     return {key: values[key] for key in axes if key in values}
 
 
-def _read_params(folder: JobFolder, varied: Mapping[str, str]) -> dict[str, str]:
+def _read_params(folder: JobFolder, varied: Mapping[str, str], parts: YamlParts) -> dict[str, str]:
     # A sweep whose planning was cut short lists jobs that have no folder yet.
-    return {**(run_params(_read_yaml(folder.config)) if folder.config.exists() else {}), **varied}
+    return {**(run_params(_read_yaml(folder.config, parts)) if folder.config.exists() else {}), **varied}
 
 
 def _read_measured(folder: JobFolder) -> tuple[dict[str, float], dict[str, tuple[Point, ...]]]:
@@ -187,13 +195,13 @@ def _read_events(path: Path) -> list[dict[str, Any]]:
         ) from error
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path, parts: YamlParts) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"sweep in {path.parent}: no file {path.name}; give the folder that detsweep printed when the sweep began"
         )
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = parts.load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"YAML in {path}: {' '.join(str(error).split())}; mend or restore the file") from error
     if not isinstance(value, dict):
