@@ -420,10 +420,11 @@ def in_batches(actual: Sequence[float], width: int) -> float:
 def test_no_device_idles_while_the_studys_jobs_run(width: int) -> None:
     expected, actual = recorded()
     bound = max(sum(actual.values()) / width, max(actual.values()))
-    assert makespan(expected, actual, one_share_each(width)) <= 1.03 * bound
-    assert in_batches(list(actual.values()), width) > 1.2 * bound
+    ordered = makespan(expected, actual, one_share_each(width))
+    assert ordered <= 1.03 * bound
+    assert in_batches(list(actual.values()), width) > 1.1 * bound
     # Without an idea of how long they take, the order of the plan is all there is.
-    assert makespan(dict.fromkeys(actual, 0.0), actual, one_share_each(width)) > 1.03 * bound
+    assert makespan(dict.fromkeys(actual, 0.0), actual, one_share_each(width)) > ordered
 
 
 def test_ten_thousand_jobs_are_run_in_the_order_of_their_expected_time() -> None:
