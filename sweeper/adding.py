@@ -21,7 +21,7 @@ def write_added_jobs(sweep: SweepFolder, plan: Plan) -> dict[str, Any]:
 
     Args:
         sweep: the sweep's folder.
-        plan: made from the longer command; what the sweep has, by the same overrides, is left out.
+        plan: made from the longer command; what the sweep has, told by its identity, is left out.
 
     Returns:
         ``jobs``, ``datasets`` and ``axes``; no jobs if there is nothing new.
