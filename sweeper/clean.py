@@ -3,8 +3,9 @@
 import json
 import os
 import shlex
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from sweeper.sweep_reader import read_sweep_file, read_view
 from sweeper.wording import count, size
 from sweeper.words import read_words
 
+LONGEST_PLAN_S = 86400.0
 CHECKS, FETCHED = "checks", "fetched"
 UNWANTED = (JobState.FAILED, JobState.CANCELLED, JobState.PRUNED)
 
@@ -144,8 +146,16 @@ def _spent_checkpoints(job: JobFolder) -> list[Path]:
 
 def _waste_of_checks(output_dir: Path) -> list[Waste]:
     folders = sorted((output_dir / CHECKS).iterdir()) if (output_dir / CHECKS).is_dir() else []
-    idle = [folder for folder in folders if folder.is_dir() and not is_owned(folder / "journal.jsonl")]
+    idle = [folder for folder in folders if folder.is_dir() and _is_idle(folder)]
     return [Waste(LOGS_OF_CHECKS, CHECKS, path, _bytes(path)) for folder in idle for path in _files(folder)]
+
+
+def _is_idle(check: Path) -> bool:
+    """Whether a check is over: nobody owns its journal; one without a journal is being planned, unless it is old."""
+    journal = check / "journal.jsonl"
+    if journal.exists():
+        return not is_owned(journal)
+    return time.time() - check.stat().st_mtime > LONGEST_PLAN_S
 
 
 def _waste_of_downloads(output_dir: Path) -> list[Waste]:
@@ -175,11 +185,18 @@ def _delete(found: Sequence[Waste], output_dir: Path) -> list[str]:
             waste.path.unlink(missing_ok=True)
         except OSError as error:
             problems.append(f"{waste.path}: {error.strerror}")
-    for top in {waste.owner for waste in found} & {CHECKS, FETCHED}:
-        for root, _, _ in os.walk(output_dir / top, topdown=False):
-            if not any(Path(root).iterdir()):
-                Path(root).rmdir()
+    beside = [waste.path.relative_to(output_dir).parts for waste in found if waste.owner in (CHECKS, FETCHED)]
+    # A check that begins in this moment has its folder beside those that go, and nothing in it yet.
+    for top in sorted({parts[: 2 if parts[0] == CHECKS else 1] for parts in beside}):
+        for root, _, _ in os.walk(output_dir.joinpath(*top), topdown=False):
+            _remove_if_empty(Path(root))
+        _remove_if_empty(output_dir / top[0])
     return problems
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _totals(found: Sequence[Waste]) -> dict[tuple[str, str], tuple[int, int]]:

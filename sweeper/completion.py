@@ -91,15 +91,13 @@ def candidates(typed: str, ask_hydra: AskHydra) -> list[str]:
     if separator and key.rpartition(".")[2] in {known.rpartition(".")[2] for known in PATH_KEYS}:
         return [f"{key}={path}" for path in _paths(value)]
     names = [word for word in before if "=" not in word and not word.startswith("-")]
-    if verb.is_hydras or (name == "add" and names):
-        return _overrides(
-            word, before if verb.is_hydras else [other for other in before if other not in names], ask_hydra
-        )
+    if verb.is_hydras:
+        return _overrides(word, before, ask_hydra)
     output_dir = Path(next((other[11:] for other in before if other.startswith("output_dir=")), OUTPUT_DIR))
-    return [
-        *_complete(word, _names(name, names, output_dir)),
-        *(["output_dir="] if "output_dir=".startswith(word) and word else []),
-    ]
+    found = _complete(word, _names(name, names, output_dir))
+    if name == "add" and word:
+        return found + _overrides(word, [other for other in before if other not in names], ask_hydra)
+    return found + (["output_dir="] if "output_dir=".startswith(word) and word else [])
 
 
 def _names(verb: str, before: Sequence[str], output_dir: Path) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 JSON = ("--json", "one JSON object on stdout, and nothing else")
 SWEEP = ("SWEEP", "id, name or folder of a sweep; the newest without it")
 OUTPUT_DIR = ("output_dir=FOLDER", "where sweeps are looked for (outputs)")
+JOB = ("JOB", "number of a job, 7 or 0007")
 STORE = ("tracking.uri=URI", "the tracking store, if it is not the sweep's own")
 DETACH = ("--detach", "run in the background, in a session of its own: the terminal may be closed")
 
@@ -88,16 +89,16 @@ VERBS: Mapping[str, Verb] = {
         ("sweeper.listing", "run_ls"),
     ),
     "stop": Verb(
-        "[SWEEP [JOB]]",
-        "let a running sweep save and end, or cancel one job of it",
-        [SWEEP, ("JOB", "number of a job; cancelled for good, unless retry is asked for"), OUTPUT_DIR],
+        "[SWEEP] [JOB ...]",
+        "let a running sweep save and end, or cancel some of its jobs",
+        [SWEEP, ("JOB", "number of a job that is cancelled: it stays so, unless retry is asked for"), OUTPUT_DIR],
         ["stop", "stop backbone 7"],
         ("sweeper.request_verbs", "run_stop"),
     ),
     "pause": Verb(
-        "[SWEEP [JOB]]",
-        "let running jobs save and hold the queue, or one job; devices are given back",
-        [SWEEP, ("JOB", "number of a job"), OUTPUT_DIR],
+        "[SWEEP] [JOB ...]",
+        "let a running sweep, or some of its jobs, save and wait; devices become free",
+        [SWEEP, JOB, OUTPUT_DIR],
         ["pause", "pause backbone 7"],
         ("sweeper.request_verbs", "run_pause"),
         ["detsweep resume goes on with a sweep that is on hold."],
@@ -118,30 +119,31 @@ VERBS: Mapping[str, Verb] = {
     "retry": Verb(
         "[SWEEP] [JOB ...] [--failed]",
         "try failed or cancelled jobs again",
-        [SWEEP, ("JOB", "numbers of jobs"), ("--failed", "all that have failed"), OUTPUT_DIR],
+        [SWEEP, JOB, ("--failed", "all that have failed"), OUTPUT_DIR],
         ["retry --failed", "retry backbone 7"],
         ("sweeper.request_verbs", "run_retry"),
+        ["A sweep that nobody runs is resumed with them."],
     ),
     "next": Verb(
-        "SWEEP JOB",
-        "move a job to the front of the queue",
-        [SWEEP, ("JOB", "number of a job"), OUTPUT_DIR],
-        ["next backbone 12"],
+        "[SWEEP] JOB ...",
+        "move jobs to the front of the queue of a running sweep",
+        [SWEEP, JOB, OUTPUT_DIR],
+        ["next 12", "next backbone 12 13"],
         ("sweeper.request_verbs", "run_next"),
     ),
     "add": Verb(
-        "SWEEP [GROUP=OPTION ...] [KEY=VALUE ...]",
-        "add jobs to a running sweep: the command again, with a longer axis",
-        [SWEEP, OUTPUT_DIR],
-        ["add backbone dataset.root=data backbone=resnet50,resnet101,swin_t"],
+        "[SWEEP] KEY=VALUE,VALUE ...",
+        "add jobs to a sweep: an axis of its command, made longer",
+        [SWEEP, ("KEY=VALUE,VALUE", "the whole axis, old values and new; the rest of the command stays"), OUTPUT_DIR],
+        ["add backbone=resnet50,resnet101,swin_t"],
         ("sweeper.request_verbs", "run_add"),
-        ["Jobs that the sweep has already are left as they are."],
+        ["Jobs that it has are left as they are. A sweep that nobody runs is resumed with the new ones."],
     ),
     "gpus": Verb(
-        "SWEEP -N|+N ...",
-        "give a GPU back after its job's next checkpoint, or take it again",
-        [SWEEP, ("-N", "give GPU N back"), ("+N", "take GPU N again"), OUTPUT_DIR],
-        ["gpus backbone -1", "gpus backbone +1"],
+        "[SWEEP] -N|+N ...",
+        "give GPUs of a running sweep back, or take them again",
+        [SWEEP, ("-N", "give GPU N back; its job saves and goes on elsewhere"), ("+N", "take GPU N again"), OUTPUT_DIR],
+        ["gpus -1", "gpus backbone +1"],
         ("sweeper.request_verbs", "run_gpus"),
     ),
     "report": Verb(

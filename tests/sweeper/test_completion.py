@@ -63,6 +63,8 @@ def test_sweeps_and_their_jobs_are_offered_where_they_make_sense(
     assert found("detsweep stop 20260101-000000_lr_ab12 ") == ["0001 ", "0002 "]
     assert found("detsweep status 20260101-000000_lr_ab12 ") == []
     assert found("detsweep ls ") == []
+    assert found("detsweep add ") == ["20260101-000000_lr_ab12 "]
+    assert found("detsweep add 20260101-000000_lr_ab12 opt", "optimizer= optimizer.") == ["optimizer=", "optimizer."]
     assert found("detsweep report sub") == ["submission "]
     assert found("detsweep status output_dir=outputs ") == ["20260101-000000_lr_ab12 "]
 
