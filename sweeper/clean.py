@@ -3,10 +3,8 @@
 import json
 import os
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runners.contract.checkpoint_files import DIGEST_SUFFIX, StateFile
 from runners.contract.errors import UserError
-from runners.contract.folder import JobFolder, SweepFolder
-from runners.contract.records import AttemptResult
-from runners.contract.states import JobState
+from runners.contract.folder import SweepFolder
 from sweeper.journal import Journal, SweepOwnedError
 from sweeper.listing import all_sweeps
 from sweeper.ownership import is_owned
 from sweeper.report import find_sweep, open_console
-from sweeper.sweep_reader import read_sweep_file, read_view
+from sweeper.waste import CHECKS, FETCHED, Waste, waste_of, waste_of_checks, waste_of_downloads
 from sweeper.wording import count, size
 from sweeper.words import read_words
-
-LONGEST_PLAN_S = 86400.0
-CHECKS, FETCHED = "checks", "fetched"
-UNWANTED = (JobState.FAILED, JobState.CANCELLED, JobState.PRUNED)
-
-STATES, TEMPORARY, WEIGHTS = (
-    "full states of finished jobs",
-    "half-written files",
-    "checkpoints of jobs that came to nothing",
-)
-LOGS_OF_CHECKS, DOWNLOADS = "failed checks", "predictions fetched from a tracking store"
-
-
-@dataclass(frozen=True)
-class Waste:
-    """A file that can go.
-
-    Attributes:
-        kind: what it is, for people.
-        owner: the sweep it belongs to; ``checks`` or ``fetched`` for what stands beside the sweeps.
-        path: the file.
-        n_bytes: its size on the disk.
-    """
-
-    kind: str
-    owner: str
-    path: Path
-    n_bytes: int
 
 
 def run_clean(words: Sequence[str]) -> int:
@@ -68,113 +35,45 @@ def run_clean(words: Sequence[str]) -> int:
     """
     asked = read_words("clean", words, ("--yes", "--json"))
     console, is_json = open_console(), "--json" in asked.flags
+    deletes = "--yes" in asked.flags
     notes: list[str] = []
     with ExitStack() as held:
         if asked.name:
             sweeps = [find_sweep(asked.name, asked.output_dir)]
-            held.enter_context(Journal(sweeps[0].journal))
+            _take(sweeps[0], held, deletes)
         else:
-            # What is looked at is held, so that nobody begins to need a file between the look and its end.
-            sweeps = list(_hold_all(asked.output_dir, held, notes))
+            sweeps = list(_take_all(asked.output_dir, held, deletes, notes))
         found = [waste for sweep in sweeps for waste in waste_of(sweep, notes)]
         if not asked.name:
-            found += [*_waste_of_checks(asked.output_dir), *_waste_of_downloads(asked.output_dir)]
-        problems = _delete(found, asked.output_dir) if "--yes" in asked.flags else []
-    is_deleted = "--yes" in asked.flags
+            found += [*waste_of_checks(asked.output_dir), *waste_of_downloads(asked.output_dir)]
+        problems = _delete(found, asked.output_dir) if deletes else []
     if is_json:
-        print(json.dumps(_as_json(found, is_deleted, notes, problems), ensure_ascii=False))
+        print(json.dumps(_as_json(found, deletes, notes, problems), ensure_ascii=False))
     else:
-        _print(found, is_deleted, notes, problems, console, words)
+        _print(found, deletes, notes, problems, console, words)
     return 1 if problems else 0
 
 
-def _hold_all(output_dir: Path, held: ExitStack, notes: list[str]) -> Iterator[SweepFolder]:
+def _take(sweep: SweepFolder, held: ExitStack, deletes: bool) -> None:
+    """Own a sweep while its files are deleted, so that nobody begins to need one; who only looks turns nobody away."""
+    if deletes:
+        held.enter_context(Journal(sweep.journal))
+    elif is_owned(sweep.journal):
+        raise SweepOwnedError(f"sweep in {sweep.path}: another process owns it; nothing of it can be deleted now")
+
+
+def _take_all(output_dir: Path, held: ExitStack, deletes: bool, notes: list[str]) -> Iterator[SweepFolder]:
     for sweep in all_sweeps(output_dir):
         if not sweep.journal.exists():
             continue
         try:
-            held.enter_context(Journal(sweep.journal))
+            _take(sweep, held, deletes)
         except SweepOwnedError:
             notes.append(f"{sweep.sweep_id} is running; nothing of it is touched")
         except (UserError, OSError) as error:
             notes.append(f"{sweep.sweep_id} is left alone: {error}")
         else:
             yield sweep
-
-
-def waste_of(sweep: SweepFolder, notes: list[str]) -> list[Waste]:
-    """Return what a sweep that nobody runs can do without: of its finished jobs, never their best weights.
-
-    Args:
-        sweep: its folder.
-        notes: what could not be judged, and why, is added.
-    """
-    try:
-        view = read_view(sweep)
-    except UserError as error:
-        notes.append(f"{sweep.sweep_id} is left alone: {error}")
-        return []
-    keep = (read_sweep_file(sweep.sweep).get("settings") or {}).get("keep") or "best"
-    found: list[Waste] = []
-    for job in view.jobs.values():
-        if not job.state.is_terminal:
-            continue
-        folder = sweep.job(job.job_id)
-        found += [_waste(TEMPORARY, sweep, path) for path in _files(folder.path) if path.name.endswith(".tmp")]
-        if job.state in UNWANTED:
-            found += [_waste(WEIGHTS, sweep, path) for path in _files(folder.checkpoints) if path.suffix != ".tmp"]
-        elif job.state is JobState.COMPLETED and keep == "best":
-            found += [_waste(STATES, sweep, path) for path in _spent_checkpoints(folder)]
-    return found
-
-
-def _spent_checkpoints(job: JobFolder) -> list[Path]:
-    """Return the full states of a completed job and what only they refer to; none if its best weights are not there."""
-    attempts = [AttemptResult.read(attempt) for attempt in reversed(job.all_attempts())]
-    result = next((result for result in attempts if result is not None and result.checkpoint), None)
-    if result is None or not result.checkpoint or not (job.path / result.checkpoint).is_file():
-        return []
-    best = job.path / result.checkpoint
-    spent = []
-    for path in _files(job.checkpoints):
-        is_state = StateFile.named(path) is not None or path.name.endswith(DIGEST_SUFFIX)
-        is_former_best = "_best_epoch_" in path.name
-        if path != best and (is_state or is_former_best):
-            spent.append(path)
-    return spent
-
-
-def _waste_of_checks(output_dir: Path) -> list[Waste]:
-    folders = sorted((output_dir / CHECKS).iterdir()) if (output_dir / CHECKS).is_dir() else []
-    idle = [folder for folder in folders if folder.is_dir() and _is_idle(folder)]
-    return [Waste(LOGS_OF_CHECKS, CHECKS, path, _bytes(path)) for folder in idle for path in _files(folder)]
-
-
-def _is_idle(check: Path) -> bool:
-    """Whether a check is over: nobody owns its journal; one without a journal is being planned, unless it is old."""
-    journal = check / "journal.jsonl"
-    if journal.exists():
-        return not is_owned(journal)
-    return time.time() - check.stat().st_mtime > LONGEST_PLAN_S
-
-
-def _waste_of_downloads(output_dir: Path) -> list[Waste]:
-    return [Waste(DOWNLOADS, FETCHED, path, _bytes(path)) for path in _files(output_dir / FETCHED)]
-
-
-def _waste(kind: str, sweep: SweepFolder, path: Path) -> Waste:
-    return Waste(kind, sweep.sweep_id, path, _bytes(path))
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the files below a folder, and links as what they are: nothing outside is ever reached."""
-    if folder.is_symlink() or not folder.is_dir():
-        return []
-    return [Path(root, name) for root, _, names in os.walk(folder, followlinks=False) for name in sorted(names)]
-
-
-def _bytes(path: Path) -> int:
-    return path.lstat().st_size
 
 
 def _delete(found: Sequence[Waste], output_dir: Path) -> list[str]:

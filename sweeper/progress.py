@@ -12,7 +12,8 @@ from runners.contract.folder import AttemptFolder
 from runners.contract.records import MetricRecord
 from runners.contract.states import JobState
 from sweeper.finish_time import time_left_s
-from sweeper.sweep_table import SweepTable, summary_lines
+from sweeper.sweep_summary import summary_lines
+from sweeper.sweep_table import SweepTable
 from sweeper.sweep_view import VAL_AP50, JobView, SweepView
 from sweeper.wording import duration, one_line
 
