@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 
-.PHONY: setup demo test check gpu-check clean
+.PHONY: setup demo test check gpu-check bench clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,11 @@ check: setup
 
 gpu-check: setup
 	$(BIN)/python -m runners.gpu_check
+
+# Nothing else should run meanwhile; about half an hour on two cores. Tables here, JSON files in benchmarks/results.
+bench: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV)

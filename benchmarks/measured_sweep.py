@@ -13,11 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sweeper.left
-import sweeper.report
+import sweeper.new_sweep
 import sweeper.resume
 import sweeper.run
-import sweeper.stored_sweep
 import sweeper.train
 from sweeper.cli import main as run_detsweep
 from sweeper.controller import Controller
@@ -25,9 +23,17 @@ from sweeper.executors.local import LocalExecutor
 
 
 class Phases:
-    """Sums up, by name, how long functions take; a phase inside another is counted in both."""
+    """Sums up, by name, how long functions take; a phase inside another is counted in both.
+
+    Attributes:
+        wall_s: phase to seconds.
+        cpu_s: phase to seconds of this process' CPU time.
+        reached_s: phase to seconds from the beginning to its first call.
+    """
 
     def __init__(self) -> None:
+        self._began_s = time.perf_counter()
+        self.reached_s: dict[str, float] = {}
         self.wall_s: dict[str, float] = defaultdict(float)
         self.cpu_s: dict[str, float] = defaultdict(float)
 
@@ -38,6 +44,7 @@ class Phases:
         @functools.wraps(original)
         def timed(*args: Any, **kwargs: Any) -> Any:
             wall_s, cpu_s = time.perf_counter(), time.process_time()
+            self.reached_s.setdefault(phase, wall_s - self._began_s)
             try:
                 return original(*args, **kwargs)
             finally:
@@ -52,7 +59,7 @@ def main() -> int:
     out, *words = sys.argv[1:]
     phases = Phases()
     phases.measure(sweeper.run, "make_plan", "plan")
-    phases.measure(sweeper.run, "write_sweep", "write")
+    phases.measure(sweeper.new_sweep, "write_sweep", "write")
     phases.measure(sweeper.resume, "read_stored", "read_stored")
     phases.measure(sweeper.resume, "read_left", "read_left")
     phases.measure(sweeper.resume, "refuse_changes", "compare")
@@ -60,12 +67,13 @@ def main() -> int:
     phases.measure(Controller, "run", "run")
     phases.measure(LocalExecutor, "wait", "wait")
     phases.measure(sweeper.train, "print_report", "report")
-    began_s = time.perf_counter()
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
     exit_code = run_detsweep(words)
     told = {
         "exit_code": exit_code,
         "wall_s": {"all": time.perf_counter() - began_s, **phases.wall_s},
-        "cpu_s": {"all": time.process_time(), **phases.cpu_s},
+        "cpu_s": {"all": time.process_time() - began_cpu_s, **phases.cpu_s},
+        "reached_s": phases.reached_s,
         # Of this process and not of its jobs; kilobytes on Linux.
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
