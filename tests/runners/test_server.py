@@ -44,14 +44,6 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.fixture
-def own_server() -> WarmServer:
-    """A server that the test may end."""
-    server = WarmServer("--grace-s", "5")
-    server.event("ready")
-    return server
-
-
 @pytest.mark.train
 def test_job_starts_warm_in_its_own_session_and_says_how_it_ended(server: WarmServer, make_job: JobMaker) -> None:
     attempt = new_attempt(make_job())
@@ -120,31 +112,6 @@ def test_terminate_saves_and_kill_does_not(server: WarmServer, make_job: JobMake
     assert server.event("exited", killed)["returncode"] == -signal.SIGKILL
     assert AttemptResult.read(killed) is None
     wait_until(lambda: not any(is_alive(pid) for pid in [*pids, *workers]), timeout_s=5)
-
-
-@pytest.mark.train
-def test_end_of_input_ends_jobs_in_good_order(own_server: WarmServer, make_job: JobMaker) -> None:
-    attempt = new_attempt(make_job(LONG))
-    pid = own_server.start(attempt)
-    wait_until(lambda: has_trained(attempt))
-    assert own_server.close() == 0
-    assert not is_alive(pid)
-    result = AttemptResult.read(attempt)
-    assert result is not None
-    assert result.outcome is AttemptOutcome.INTERRUPTED
-
-
-@pytest.mark.train
-def test_job_that_ignores_term_is_killed_after_the_grace_period(make_job: JobMaker) -> None:
-    server = WarmServer("--grace-s", "1")
-    server.event("ready")
-    attempt = new_attempt(make_job(LONG))
-    pid = server.start(attempt)
-    os.kill(pid, signal.SIGSTOP)  # a stopped process answers no TERM
-    started = time.monotonic()
-    assert server.close() == 0
-    assert time.monotonic() - started < 4
-    assert not is_alive(pid)
 
 
 @pytest.mark.train

@@ -1,10 +1,11 @@
-"""Leases, stacks and process groups of the warm server, with real processes and a job that imports nothing heavy."""
+"""Leases, stacks, process groups and the end of the warm server, with real processes and a job that imports nothing heavy."""
 
 import fcntl
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult
+from runners.contract.states import AttemptOutcome
 from tests.quick_job import Fault, Play
 from tests.runners.warm_server import ROOT, WarmServer, new_attempt, wait_until
 
@@ -168,6 +170,30 @@ def test_a_killed_server_takes_jobs_and_leases_along(server: WarmServer, tmp_pat
     server.process.kill()
     wait_until(lambda: not is_alive(pid), timeout_s=5)
     wait_until(lambda: lease.is_free, timeout_s=5)
+
+
+def test_end_of_input_ends_jobs_in_good_order(server: WarmServer, tmp_path: Path) -> None:
+    attempt = make_attempt(tmp_path / "0001")
+    pid = server.start(attempt, **LONG)
+    wait_until(lambda: has_stepped(attempt))
+    assert server.close() == 0
+    assert not is_alive(pid)
+    result = AttemptResult.read(attempt)
+    assert result is not None
+    assert result.outcome is AttemptOutcome.INTERRUPTED
+
+
+def test_a_job_that_answers_no_term_is_killed_after_the_grace_period(tmp_path: Path) -> None:
+    server = WarmServer("--entry", "tests.quick_job", "--grace-s", "1")
+    attempt = make_attempt(tmp_path / "0001")
+    pid = server.start(attempt, **LONG)
+    wait_until(lambda: has_stepped(attempt))
+    os.kill(pid, signal.SIGSTOP)  # a stopped process answers no TERM
+    started = time.monotonic()
+    assert server.close() == 0
+    assert 1 <= time.monotonic() - started < 5
+    assert not is_alive(pid)
+    assert AttemptResult.read(attempt) is None
 
 
 def test_descriptors_cannot_come_over_a_pipe() -> None:

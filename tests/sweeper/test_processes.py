@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
-from sweeper.processes import birth_of, is_alive
+from sweeper.processes import birth_of, is_alive, working_in
 
 
 def test_a_process_is_known_by_its_number_and_its_birth() -> None:
@@ -35,3 +36,12 @@ def test_neither_a_zombie_nor_a_number_that_nobody_has_is_alive() -> None:
     assert not is_alive(process.pid, born_at)
     process.communicate()
     assert birth_of(process.pid) is None
+
+
+def test_processes_are_found_by_the_folder_they_work_in(tmp_path: Path) -> None:
+    assert working_in(tmp_path) == []
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=tmp_path)
+    assert working_in(tmp_path) == [(process.pid, birth_of(process.pid))]
+    assert working_in(tmp_path / "nothing") == []
+    process.communicate()
+    assert working_in(tmp_path) == []
