@@ -32,8 +32,10 @@ def count_complexity(model: Mapping[str, Any], thawed: Mapping[str, Any]) -> dic
     n_rois = _n_rois(model["train_cfg"]["rcnn"]) if has_rois else 0
     adds, adds_fixed = _line(lambda inputs: count_multiply_adds(built, inputs), _COUNTED_PX)
     saved, saved_fixed = _line(lambda inputs: count_saved_bytes(built, inputs, n_rois), _SAVED_PX)
-    unfrozen = _build(thawed)
-    saved_thawed, _ = _line(lambda inputs: count_saved_bytes(unfrozen, inputs, n_rois), _SAVED_PX)
+    saved_thawed = saved
+    if thawed["backbone"].get("frozen_stages") != model["backbone"].get("frozen_stages"):  # a Swin has nothing frozen
+        unfrozen = _build(thawed)
+        saved_thawed, _ = _line(lambda inputs: count_saved_bytes(unfrozen, inputs, n_rois), _SAVED_PX)
     values = {
         "parameters_m": count_parameters(built) / 1e6,
         "adds_g_per_mpx": adds / 1e3,

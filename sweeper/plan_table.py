@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runners.contract.errors import UserError
 from sweeper.disk import DiskNeed
 from sweeper.estimates import Estimate
 from sweeper.machine import Capacity
@@ -84,7 +85,14 @@ def make_forecast(
         disk: what the sweep writes.
         free_bytes: of the disk.
         n_devices: devices that each job occupies.
+
+    Raises:
+        UserError: a job wants more devices than there are.
     """
+    if n_devices > len(capacity.offers):
+        raise UserError(
+            f"devices in devices_per_job={n_devices}: found {len(capacity.offers)} ({capacity.words}); take fewer"
+        )
     jobs = [(estimate.expected_s, Need(n_devices, estimate.memory_gb)) for estimate in estimates]
     offers = capacity.offers
     # Nobody has a second CPU.

@@ -30,8 +30,7 @@ def show_plan(console: Console, plan: Plan, output_dir: Path, is_json: bool) -> 
     folder = next(path for path in (output_dir, *output_dir.parents) if path.exists())
     forecast = make_forecast(
         [jobs.estimate(job) for job in plan.jobs],
-        capacity.offers,
-        capacity.words,
+        capacity,
         jobs.disk(plan.jobs),
         shutil.disk_usage(folder).free,
         settings["devices_per_job"],

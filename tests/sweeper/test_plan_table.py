@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from rich.console import Console
 
+from runners.contract.errors import UserError
 from sweeper.axes import Axes
 from sweeper.dataset import PreparedDataset
 from sweeper.disk import DiskNeed
@@ -128,6 +129,11 @@ def test_jobs_on_several_devices_take_the_hours_of_all() -> None:
     found = forecast([HOUR, HOUR], gpus(2), n_devices=2)
     assert found.device_s == 4 * 3600
     assert found.finish_s == {2: 7200.0, 4: 3600.0}
+
+
+def test_more_devices_than_there_are_are_refused() -> None:
+    with pytest.raises(UserError, match=r"devices_per_job=4: found 2 \(2 x RTX 4090\)"):
+        forecast([HOUR], gpus(2), n_devices=4)
 
 
 def test_a_program_reads_the_same() -> None:
