@@ -1,4 +1,4 @@
-"""Leases, stacks, process groups and the end of the warm server, with real processes and a job that imports nothing heavy."""
+"""Leases, stacks, groups and the end of the warm server: real processes, and a job that imports nothing heavy."""
 
 import fcntl
 import os
