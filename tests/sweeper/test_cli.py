@@ -98,9 +98,9 @@ def test_our_conf_wins_in_a_folder_that_has_packages_of_the_same_names(tmp_path:
 
 
 def test_gpus_is_one_setting_and_no_axis(tmp_path: Path) -> None:
-    shown = detsweep(tmp_path, "plan", *SMALL, *MODEL, "gpus=0,1")
-    assert shown.returncode == 0, shown.stderr
-    assert "1 job" in shown.stdout
+    shown = detsweep(tmp_path, "plan", *SMALL, *MODEL, "gpus=98,99")
+    assert shown.returncode == 2
+    assert "no GPU 98, 99 on this machine" in shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,14 @@ def test_bash_gets_what_stands_behind_the_equals_sign(line: str, told: list[str]
     assert shown.stdout.splitlines() == told, shown.stderr
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish")
+def test_fish_asks_for_the_line_up_to_the_cursor() -> None:
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    asked = "detsweep completion fish | source; complete --do-complete 'detsweep tra'"
+    shown = subprocess.run(["fish", "--no-config", "-c", asked], env=environment, capture_output=True, text=True)
+    assert shown.stdout.splitlines() == ["train"], shown.stderr
+
+
 @pytest.mark.parametrize("shell", list(SCRIPTS))
 def test_every_shell_reads_its_script(shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
