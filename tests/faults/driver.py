@@ -40,7 +40,7 @@ class Command:
     @property
     def said(self) -> str:
         """Everything it has printed so far."""
-        return self.out.read_text(encoding="utf-8", errors="replace")
+        return self.out.read_text(encoding="utf-8", errors="replace") if self.out.exists() else ""
 
     def wait(self) -> int:
         """Wait for its end and return its exit code."""
@@ -152,9 +152,19 @@ class Driver:
         """Whether a job has a full state to go on from."""
         return bool(self.sweeps) and any(self.sweep.job(job).checkpoints.glob("a*_epoch_*.pth.sha256"))
 
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for something that the newest command line does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not happened():
+            command = self.commands[-1]
+            is_over = command.process.poll() is not None and not happened()
+            assert not is_over, f"it ended with {command.process.returncode} before: {command.said}"
+            assert time.monotonic() < deadline, f"waited in vain: {command.said}"
+            time.sleep(0.02)
+
     def pid_of(self, job: str) -> int:
         """Return the process of a job's newest attempt, once it is known."""
-        wait_until(lambda: bool(self.events("process", job)))
+        self.until(lambda: bool(self.events("process", job)))
         pid: int = self.events("process", job)[-1]["pid"]
         return pid
 
@@ -193,7 +203,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
+    """Wait for something that no command line does any more."""
     deadline = time.monotonic() + PATIENCE_S
     while not happened():
         assert time.monotonic() < deadline, "waited in vain"

@@ -14,6 +14,9 @@ from pathlib import Path
 WARM = ("sweeper.run", "sweeper.resume", "sweeper.sync", "sweeper.verify", "reports.sweep_report", "reports.terminal")
 
 
+_N_DESCRIPTORS = 1024
+
+
 class Forked:
     """Stands for `subprocess.Popen`: the leader of a session, whose output goes to a file.
 
@@ -71,6 +74,7 @@ def _become(run: Callable[[], int], cwd: Path, env: Mapping[str, str], out: Path
         target = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(target, 1)
         os.dup2(target, 2)
+        os.closerange(3, _N_DESCRIPTORS)
         # pytest has put its own objects here.
         sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate(("r", "w", "w")))
         returncode = run()

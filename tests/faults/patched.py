@@ -34,9 +34,9 @@ def patch_and_run(words: Sequence[str]) -> int:
         setattr(module, name, value)
     if fake_nvml.VARIABLE in os.environ:
         sys.modules["pynvml"] = fake_nvml
-        for place in ("sweeper.run", "sweeper.resume"):
-            module = importlib.import_module(place)
-            module.hold_machine = functools.partial(module.hold_machine, query=fake_nvml.query_gpus)
+        pool = importlib.import_module("sweeper.device_pool")
+        take_lease = pool.take_lease
+        pool.take_lease = lambda node: take_lease(fake_nvml.node_of(node) if node else node)
     sys.argv = ["detsweep", *words]
     return main(words)
 

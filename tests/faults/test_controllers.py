@@ -19,7 +19,7 @@ import pytest
 from runners.contract.failpoints import EXIT_STATUS, VARIABLE
 from runners.contract.folder import SweepFolder
 from sweeper.processes import birth_of
-from tests.faults.driver import Driver, lives, wait_until
+from tests.faults.driver import Driver, lives
 from tests.quick_job import Play
 
 Numbers = dict[str, dict[str, float]]
@@ -36,7 +36,7 @@ def test_row_04_a_controller_that_is_killed_leaves_no_job_and_no_work_is_lost(
     drive: Driver, undisturbed: Numbers
 ) -> None:
     command = drive.train(play=SLOW)
-    wait_until(lambda: drive.n_iterations("0002") > 5)
+    drive.until(lambda: drive.n_iterations("0002") > 5)
     children = psutil.Process(command.process.pid).children(recursive=True)
     assert len(children) >= 2  # the server and the job
     command.kill()
@@ -59,7 +59,7 @@ def test_row_04_random_kills_of_controller_and_jobs_change_no_number(
     command = drive.train(play=Play(iteration_s=0.08), env={"PYTHONHASHSEED": "0"})
     n_kills = 0
     while command.process.poll() is None and n_kills < 4:
-        wait_until(lambda: bool(drive.sweeps))
+        drive.until(lambda: bool(drive.sweeps))
         time.sleep(chance.uniform(0.0, 1.2))
         victims = [("controller", command.process.pid)]
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -138,7 +138,7 @@ def test_rows_06_and_08_a_signal_lets_jobs_save_and_the_sweep_goes_on_later(
     drive: Driver, undisturbed: Numbers, number: int, code: int
 ) -> None:
     command = drive.train("jobs_per_gpu=2", play=SLOW)
-    wait_until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 2)
+    drive.until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 2)
     (_, server), *_ = [(p.ppid(), p) for p in psutil.Process(command.process.pid).children()]
     assert os.getsid(server.pid) != os.getsid(command.process.pid)  # a closed terminal does not reach the jobs
     command.interrupt(number)
@@ -171,8 +171,8 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 
 def _killed_in_the_first_job(drive: Driver) -> None:
     command = drive.train(play=SLOW)
-    wait_until(lambda: drive.has_checkpoint("0001"))
-    wait_until(lambda: bool(drive.events("process")))
+    drive.until(lambda: drive.has_checkpoint("0001"))
+    drive.until(lambda: bool(drive.events("process")))
     # All at once, as a machine that loses its power: the job saves nothing more.
     everything = psutil.Process(command.process.pid).children(recursive=True)
     for process in everything:
@@ -235,7 +235,7 @@ def test_row_33_of_two_that_resume_a_sweep_at_once_one_is_told_who_owns_it(drive
 
 def test_row_33_a_sweep_that_runs_is_not_touched_by_another_controller(drive: Driver) -> None:
     command = drive.train(play=SLOW)
-    wait_until(lambda: drive.n_iterations("0001") > 1)
+    drive.until(lambda: drive.n_iterations("0001") > 1)
     for verb in ("resume", "sync"):
         code, said = drive.run(verb).process.returncode, drive.commands[-1].said
         assert code == 4, said
@@ -269,7 +269,7 @@ def test_row_35_processes_of_another_machine_are_never_judged(
 def test_row_36_a_clock_that_jumps_ends_no_job(drive: Driver, undisturbed: Numbers, jump_s: float) -> None:
     clock = drive.folder / "clock"
     command = drive.train("seed=0", play=SLOW, env={"DETSWEEP_TEST_CLOCK": str(clock)})
-    wait_until(lambda: drive.n_iterations("0001") > 3)
+    drive.until(lambda: drive.n_iterations("0001") > 3)
     clock.write_text(str(jump_s))
     assert command.wait() == 0, command.said
     assert [event["outcome"] for event in drive.events("ended")] == ["completed"]

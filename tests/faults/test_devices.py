@@ -78,7 +78,7 @@ def slots(drive: Driver) -> list[tuple[str, str]]:
 def test_row_10_a_gpu_stays_locked_as_long_as_anything_lives_that_a_job_has_left(drive: Driver, gpus: Gpus) -> None:
     gpus.show(1)
     command = drive.train("gpus=all", "n_epochs=30", play=Play(iteration_s=0.1), env=gpus.environment, patches={})
-    wait_until(lambda: drive.n_iterations("0001") > 0)
+    drive.until(lambda: drive.n_iterations("0001") > 0)
     assert not is_free(gpus.nodes[0])
     job = psutil.Process(drive.pid_of("0001"))
     job.suspend()  # it cannot take note of its controller's end
@@ -118,7 +118,7 @@ def test_row_17_a_gpu_that_somebody_computes_on_is_waited_for(
 ) -> None:
     gpus.show(1, users=[foreigner.pid])
     command = drive.train("gpus=all", env=gpus.environment, patches=QUICK_TRIES)
-    wait_until(lambda: f"pid {foreigner.pid} ({getpass.getuser()}" in command.said)
+    drive.until(lambda: f"pid {foreigner.pid} ({getpass.getuser()}" in command.said)
     assert drive.events("started") == []
     gpus.show(1)
     assert command.wait() == 0, command.said
@@ -135,18 +135,22 @@ def test_row_17_a_gpu_is_shared_with_others_only_when_that_is_said(
 
 def test_row_17_a_gpu_that_is_locked_is_waited_for_and_its_holder_named(drive: Driver, gpus: Gpus) -> None:
     gpus.show(1)
-    with gpus.nodes[0].open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    holds = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
+    words = [sys.executable, "-c", holds, str(gpus.nodes[0])]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
         command = drive.train("gpus=all", env=gpus.environment, patches=QUICK_TRIES)
-        wait_until(lambda: f"held by pid {os.getpid()} ({getpass.getuser()}" in command.said)
+        drive.until(lambda: f"held by pid {holder.pid} ({getpass.getuser()}" in command.said)
         assert drive.events("started") == []
+        holder.kill()
     assert command.wait() == 0, command.said
 
 
 def test_row_19_a_sweep_goes_on_with_the_gpus_that_are_left(drive: Driver, gpus: Gpus) -> None:
     slow = Play(iteration_s=0.1)
     command = drive.train("gpus=all", play=slow, env=gpus.environment, patches={})
-    wait_until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 2)
+    drive.until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 2)
     assert sorted(slots(drive)) == [("0001", "gpu0"), ("0002", "gpu1")]
     command.interrupt()
     assert command.wait() == 130

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from runners.contract.checkpoint_files import find_resume_point
-from tests.faults.driver import Driver, lives, wait_until
+from tests.faults.driver import Driver, lives
 from tests.quick_job import Fault, Play
 
 Numbers = dict[str, dict[str, float]]
@@ -26,7 +26,7 @@ def test_row_01_a_job_that_is_killed_goes_on_at_once_and_the_other_takes_no_noti
     iteration = random.Random(seed).randrange(5, 12)
     print(f"seed {seed}: killed at iteration {iteration}")
     command = drive.train("jobs_per_gpu=2", play=Play(iteration_s=0.1))
-    wait_until(lambda: drive.n_iterations("0001") >= iteration)
+    drive.until(lambda: drive.n_iterations("0001") >= iteration)
     os.kill(drive.pid_of("0001"), signal.SIGKILL)
     killed_at = time.time()
     assert command.wait() == 0, command.said
@@ -86,10 +86,10 @@ def test_row_03_a_crash_leaves_its_stack_in_the_log_and_is_tried_again(
 def test_row_07_what_does_not_stop_is_killed_at_the_second_ctrl_c(drive: Driver, undisturbed: Numbers) -> None:
     stubborn = Play(iteration_s=0.1, faults=(Fault("ignore stops", iteration=1),))
     command = drive.train("jobs_per_gpu=2", "n_epochs=50", play=stubborn)
-    wait_until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 5)
+    drive.until(lambda: min(drive.n_iterations("0001"), drive.n_iterations("0002")) > 5)
     processes = psutil.Process(command.process.pid).children(recursive=True)
     command.interrupt()
-    wait_until(lambda: "Ctrl-C again kills" in command.said)
+    drive.until(lambda: "Ctrl-C again kills" in command.said)
     command.interrupt()
     assert command.wait() == 130
     assert not [process for process in processes if lives(process)]
@@ -100,7 +100,7 @@ def test_row_07_what_does_not_stop_is_killed_at_the_second_ctrl_c(drive: Driver,
 def test_row_07_what_does_not_stop_is_killed_when_its_grace_is_over(drive: Driver) -> None:
     stubborn = Play(iteration_s=0.1, faults=(Fault("ignore stops", iteration=1),))
     command = drive.train("n_epochs=50", play=stubborn, patches={"sweeper.train:Limits": {"grace_s": 1.0}})
-    wait_until(lambda: drive.n_iterations("0001") > 5)
+    drive.until(lambda: drive.n_iterations("0001") > 5)
     command.interrupt()
     assert command.wait() == 130
     assert drive.states == {"0001": "PAUSED", "0002": "PLANNED"}
@@ -111,7 +111,7 @@ def test_row_09_a_job_that_hangs_is_stopped_with_its_stacks_told_and_tried_once_
 ) -> None:
     hangs = Play(faults=(Fault("hang", job="0001", attempts=(1,), iteration=6),))
     command = drive.train(*STALL_LIMITS, play=hangs, patches=IMPATIENT)
-    wait_until(lambda: (drive.folder / "outputs").exists() and bool(list(drive.folder.glob("**/heartbeat"))))
+    drive.until(lambda: (drive.folder / "outputs").exists() and bool(list(drive.folder.glob("**/heartbeat"))))
     assert command.wait() == 0, command.said
     stalled, _ = drive.events("ended", "0001")
     assert (stalled["outcome"], stalled["state"], stalled["counted"]) == ("stalled", "PAUSED", True)
@@ -145,8 +145,8 @@ def test_row_11_a_frozen_job_is_killed_before_its_successor_starts(drive: Driver
     command = drive.train(*STALL_LIMITS, play=frozen, patches=IMPATIENT)
     pid = drive.pid_of("0001")
     process = psutil.Process(pid)
-    wait_until(lambda: not lives(process) or process.status() == psutil.STATUS_STOPPED)
-    wait_until(lambda: len(drive.events("started", "0001")) == 2)
+    drive.until(lambda: not lives(process) or process.status() == psutil.STATUS_STOPPED)
+    drive.until(lambda: len(drive.events("started", "0001")) == 2)
     assert not lives(process)
     assert command.wait() == 0, command.said
     assert drive.events("ended", "0001")[0]["outcome"] == "stalled"
