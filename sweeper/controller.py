@@ -24,6 +24,7 @@ from sweeper.events import (
     Event,
     Instruction,
     JobAdded,
+    JobCancelled,
     Start,
     Stop,
     StopAsked,
@@ -173,6 +174,8 @@ class Controller:
                     if isinstance(instruction, End):
                         return 128 + self._signals[0] if self._signals else instruction.exit_code
                     self._carry_out(instruction)
+                if isinstance(event, JobCancelled):
+                    self._close_run(event.job_id)
             events = self._wait()
 
     def _first_events(self) -> Iterator[Event]:
@@ -183,6 +186,12 @@ class Controller:
         for number in pool.open_numbers:
             yield self._opened(number)
         yield from self._open_devices()
+
+    def _close_run(self, job_id: str) -> None:
+        """Tell the tracking store of a job that was cancelled while it waited to go on."""
+        attempt = self.sweep.job(job_id).newest_attempt()
+        if attempt is not None and self._schedule.state_of(job_id) is JobState.CANCELLED:
+            self.tracker.end_job(attempt, JobState.CANCELLED, "asked for")
 
     def _carry_out(self, instruction: Instruction) -> None:
         if isinstance(instruction, Start):

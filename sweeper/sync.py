@@ -69,7 +69,5 @@ def ship_left(tracker: Tracker, jobs: Sequence[PlannedJob], sweep: SweepFolder, 
         attempts = sweep.job(job.job_id).all_attempts()
         if not attempts:
             continue
-        tracker.start_job(tracked_job(job, sweep.job(job.job_id), tags))
-        for attempt in attempts:
-            tracker.ship(attempt)
-        tracker.end_job(attempts[-1], left.jobs[job.job_id].state, left.jobs[job.job_id].reason)
+        stands = left.jobs[job.job_id]
+        tracker.tell_job(tracked_job(job, sweep.job(job.job_id), tags), attempts[-1], stands.state, stands.reason)
