@@ -44,7 +44,7 @@ _IMAGE_S = {"cuda": 0.02, "cpu": 0.02}
 # What the exchange of gradients adds where devices train together.
 _EXCHANGE = 1.1
 
-_START_S = 5.0
+_START_S = 3.0
 _SAVED_BYTES_PER_S = 300e6
 
 

@@ -13,7 +13,7 @@ from sweeper.complexity import Complexity, find_complexity
 # Detectors pad their images to a multiple of this.
 PADDED_TO_PX = 32
 
-# What one forward and backward pass costs in forward passes.
+# What one forward and backward pass costs in forward passes; one more where activations are computed again.
 FORWARDS_IN_A_STEP = 3
 
 # Parts of a model that change neither how long it takes nor what it needs; jobs that differ in them share a probe.
@@ -40,6 +40,7 @@ class Workload:
         train_px: pixels of a padded training image, on average over the sizes it is trained at.
         largest_px: pixels of the largest of them.
         test_px: pixels of a padded image that is evaluated.
+        n_forwards: what one forward and backward pass costs, in forward passes.
         n_rois: regions of interest that the RoI heads learn from in an image.
         n_proposals: those that they look at in an image that is evaluated.
         images_per_device: images in one forward pass on each device.
@@ -60,6 +61,7 @@ class Workload:
     train_px: float
     largest_px: float
     test_px: float
+    n_forwards: int
     n_rois: int
     n_proposals: int
     images_per_device: int
@@ -77,7 +79,7 @@ class Workload:
             return None
         image = self.complexity.adds_g_per_mpx * self.train_px / 1e6
         image += self.complexity.adds_m_per_proposal * self.n_rois / 1e3
-        return FORWARDS_IN_A_STEP * image * self.images_per_device
+        return self.n_forwards * image * self.images_per_device
 
     @property
     def test_adds_g(self) -> float | None:
@@ -120,6 +122,7 @@ def read_workload(
         train_px=sum(sizes) / len(sizes),
         largest_px=max(sizes),
         test_px=_padded_px(config["image_size"]["scale"]),
+        n_forwards=FORWARDS_IN_A_STEP + bool(model["backbone"].get("with_cp")),
         n_rois=_n_rois(model),
         n_proposals=model["test_cfg"]["rpn"]["max_per_img"] if "roi_head" in model else 0,
         images_per_device=images_per_device,

@@ -181,6 +181,29 @@ def test_a_backbone_of_ones_own_is_unknown_until_it_is_probed() -> None:
     assert found.expected_s > 12 * 50 * 0.2
 
 
+# As NVML tells their memory, in 1e9 bytes.
+RTX_4090_GB, A100_80_GB = 25.76, 85.9
+
+
+@pytest.mark.parametrize("detector", ["faster_rcnn", "cascade_rcnn"])
+@pytest.mark.parametrize("backbone", ["resnet50", "resnet101", "resnext101_32x4d", "swin_t", "swin_l"])
+def test_where_the_studys_jobs_go(detector: str, backbone: str) -> None:
+    """At 512 px a batch of 16 fits 24 GB; at 1024 px it wants 80 GB, or to be split in four."""
+    optimizer = "adamw" if backbone.startswith("swin") else "sgd"
+    chosen = [f"detector={detector}", f"backbone={backbone}", f"optimizer={optimizer}"]
+    estimator = Estimator([], GPU)
+
+    def memory_gb(image_size: str, batch_per_step: int) -> float:
+        config = job_config(*chosen, f"image_size={image_size}")
+        return estimator.estimate(config, N_IMAGES, batch_per_step, 16 // batch_per_step).memory_gb
+
+    assert memory_gb("512px", 16) < RTX_4090_GB < memory_gb("1024px", 16) < A100_80_GB
+    assert memory_gb("1024px", 4) < RTX_4090_GB
+    assert memory_gb("1024px", 4) > memory_gb("512px", 4)
+    if backbone == "resnet50":  # two small jobs side by side
+        assert 2 * memory_gb("512px", 16) < RTX_4090_GB
+
+
 @pytest.mark.parametrize("n_devices", [2, 4])
 def test_several_devices_share_images_and_take_less_each(n_devices: int) -> None:
     estimator = Estimator([], GPU)

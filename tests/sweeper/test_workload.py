@@ -25,6 +25,16 @@ def test_steps_count_three_forward_passes_and_the_regions_that_training_takes() 
     assert work.test_adds_g == pytest.approx(187.52 * 1.344 * 0.8 + 14.304, rel=1e-3)
 
 
+def test_activations_that_are_computed_again_cost_another_forward_pass() -> None:
+    again, once = (
+        read_workload(job_config("backbone=swin_l", f"model.backbone.with_cp={value}"), N_IMAGES, 2, 8).step_adds_g
+        for value in ("true", "false")
+    )
+    assert again is not None
+    assert once is not None
+    assert again / once == pytest.approx(4 / 3)
+
+
 def test_several_sizes_are_trained_on_average_and_the_largest_decides_memory() -> None:
     work = read_workload(job_config("image_size=512px", "augment=multiscale"), N_IMAGES, 8, 2)
     assert work.largest_px == 640 * 640
