@@ -169,7 +169,7 @@ def choose_rows(view: SweepView, n_lines: int) -> list[JobView]:
 
 
 def _has_reason(job: JobView) -> bool:
-    return bool(job.reason) and job.state in (JobState.FAILED, JobState.PAUSED, JobState.CANCELLED)
+    return bool(job.reason) and job.state in (JobState.FAILED, JobState.PAUSED)
 
 
 def _left_words(job: JobView, left_s: float | None) -> str:
