@@ -47,6 +47,8 @@ from sweeper.tracking import Tracker
 
 TICK_S = 0.5
 N_LOG_LINES = 10
+# An expectation that changes by less is left as it is: no order depends on it.
+NEWS_SHARE = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -316,7 +318,7 @@ class Controller:
         told: list[tuple[str, dict[str, Any]]] = []
         for job_id in self._schedule.waiting_jobs():
             need, expected_s = self._expect(self.jobs[job_id])
-            if (need, expected_s) != self._schedule.expectation_of(job_id):
+            if _is_news((need, expected_s), self._schedule.expectation_of(job_id)):
                 events.append(Estimated(job_id, need, expected_s))
                 fields = {"expected_s": round(expected_s, 1), "memory_gb": round(need.memory_gb, 2)}
                 told.append(("estimated", {"job": job_id, **fields}))
@@ -348,6 +350,12 @@ class Controller:
 
     def _count(self) -> str:
         return "1 job is" if len(self._running) == 1 else f"{len(self._running)} jobs are"
+
+
+def _is_news(now: tuple[Need, float], before: tuple[Need, float]) -> bool:
+    """Whether an expectation is another one; what every finished job moves a little is not written down each time."""
+    pairs = ((now[0].memory_gb, before[0].memory_gb), (now[1], before[1]))
+    return now[0].n_devices != before[0].n_devices or any(abs(a - b) > NEWS_SHARE * b for a, b in pairs)
 
 
 def _whole_reason(over: EndedAttempt, aftermath: Aftermath) -> str | None:
