@@ -28,10 +28,12 @@ def detsweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_names_every_command_and_answers_at_once() -> None:
-    detsweep(ROOT, "--help")  # Python's caches are warm from here on
-    before = time.monotonic()
-    shown = detsweep(ROOT, "--help")
-    assert time.monotonic() - before < 0.3
+    times = []
+    for _ in range(5):  # the quickest: what else runs on the machine is not the matter here
+        before = time.monotonic()
+        shown = detsweep(ROOT, "--help")
+        times.append(time.monotonic() - before)
+    assert min(times) < 0.3
     assert shown.returncode == 0
     for verb, described in VERBS.items():
         assert f"  {verb} " in shown.stdout
