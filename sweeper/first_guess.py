@@ -31,7 +31,7 @@ _FIXED_REST = 0.4
 _REDUCED = 0.65
 
 # The process with PyTorch and MMDetection imported, on the CPU.
-_HOST_GB = 0.9
+_HOST_GB = 0.75
 
 # 1e9 multiply-adds per second. GPU: Faster R-CNN R-50 at 1333 x 800 takes 0.21 s for a step of 2 images on a V100
 # (Detectron2's model zoo); newer ones are faster. CPU: the same model at 256 px, 2.75 s on 2 cores with AVX-512.
@@ -108,7 +108,8 @@ def guess_memory(workload: Workload, kind: Literal["cpu", "cuda"]) -> tuple[floa
     static = _static_gb(complexity, workload.n_moments)
     # Autocast keeps a copy of the weights in 2 bytes, training on several devices one of the gradients.
     static += complexity.parameters_m / 1e3 * (2 * is_reduced + 4 * (workload.n_devices > 1))
-    rest *= _FIXED_REST + (1 - _FIXED_REST) * n_images * px / (_ZOO_N_IMAGES * _ZOO_PX)
+    share = (1 - _FIXED_REST) * n_images * px / (_ZOO_N_IMAGES * _ZOO_PX)
+    rest *= share + (_FIXED_REST if kind == "cuda" else 0.0)  # a GPU's libraries want room to work in
     total = static + kept + rest + (_HOST_GB if kind == "cpu" else 0.0)
     return total, "model" if published is None else "zoo"
 

@@ -24,10 +24,11 @@ OTHER_N_DEVICES = (1, 2, 4)
 MIN_TITLE = 16
 # Rich puts this much around and between cells.
 CELL_PADDING = 3
+HOUR_S = 3600
 
 SOURCES = {
-    "measured": "measured: by a finished job of the same model, size, batch and precision",
-    "probe": "probe: by a few iterations of it",
+    "measured": "measured: a finished job of the same model, size, batch and precision",
+    "probe": "probe: a few iterations of it",
     "zoo": "zoo: mmdet's published training memory, scaled to size, batch, precision and optimizer",
     "model": "model: reckoned from what the model keeps for its backward pass",
     "unknown": "unknown: a model that detsweep has no numbers of; its probe will tell",
@@ -154,8 +155,8 @@ def summary(plan: Plan, forecast: Forecast) -> list[str]:
     lines = []
     if forecast.device_s:
         lines.append(
-            f"done in {about} {duration(forecast.finish_s[n_there])} on {forecast.capacity.words}; "
-            f"{forecast.device_s / 3600:.1f} device-hours"
+            f"done in {about} {duration(forecast.finish_s[n_there])} on {forecast.capacity.words}"
+            + (f"; {forecast.device_s / 3600:.1f} device-hours" if forecast.device_s >= HOUR_S else "")
         )
         others = [
             f"{number}: {duration(seconds)}" for number, seconds in forecast.finish_s.items() if number != n_there
@@ -173,7 +174,7 @@ def summary(plan: Plan, forecast: Forecast) -> list[str]:
     if forecast.is_rough:
         lines.append("~ a rough guess: nothing like it was timed on this device yet; may be off by a factor of 3")
     found = {estimate.source for estimate in forecast.estimates}
-    lines += [f"memory from {text}" for source, text in SOURCES.items() if source in found]
+    lines += [f"from {text}" for source, text in SOURCES.items() if source in found]
     return lines
 
 
