@@ -20,6 +20,7 @@ from runners.costs import recent_durations
 from runners.dataset import use_strict_datasets
 from runners.failures import DivergedError
 from runners.mm_config import annotation_file, eval_dataloader
+from runners.place import alone
 from runners.scoring import score
 from runners.seeding import derived_seed, isolated_randomness, seed_everything
 from runners.val_loss import shared_features, validation_losses
@@ -101,7 +102,7 @@ class SplitEvaluator:
         was_training = model.training
         model.eval()
         try:
-            with isolated_randomness(self._seed), torch.no_grad():
+            with alone(), isolated_randomness(self._seed), torch.no_grad():
                 detections, losses = self._run(model, with_loss=with_loss and self.is_labelled)
         finally:
             model.train(was_training)

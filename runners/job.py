@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,10 @@ from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.contract.yamlfile import load_yaml
 from runners.failures import describe_failure
+from runners.follower import follow_training
+from runners.place import ALONE, Place
 from runners.preload import awaken
+from runners.ranks import Ranks, checked_split
 from runners.stopping import StopRequest, StopTraining
 from runners.train_job import train_job
 
@@ -34,21 +38,28 @@ def run_attempt(folder: AttemptFolder) -> int:
     stop = StopRequest(folder)
     stop.listen()
     situation = "unknown settings"
+    ranks: Ranks | None = None
     try:
         spec = AttemptSpec.read(folder)
         config = load_yaml(folder.job.config.read_text(encoding="utf-8"))
         situation = _situation(config, spec)
-        _prepare_process(spec)
         refuse_foreign_code(config)
-        result = _execute(folder, config, spec, stop, started)
+        checked_split(spec)
+        if spec.mode == "train" and spec.n_devices > 1:
+            ranks = Ranks(folder, spec, partial(_follow, folder, config, spec), situation)
+        _prepare_process(spec)
+        result = _execute(folder, config, spec, stop, started, ranks.place if ranks else ALONE)
     except StopTraining as stopped:
         # Training saves and says more; this is a stop before it began.
         outcome = AttemptOutcome.PRUNED if stopped.reason == "prune" else AttemptOutcome.INTERRUPTED
         result = AttemptResult(folder.number, outcome, finished_at=time.time())
     except Exception as error:
         logging.getLogger(__name__).exception("attempt failed")
-        failure = describe_failure(error, situation)
+        failure = (ranks.cause_of(error) if ranks else None) or describe_failure(error, situation)
         result = AttemptResult(folder.number, AttemptOutcome.FAILED, failure=failure, finished_at=time.time())
+    finally:
+        if ranks is not None:
+            ranks.end()
     result.write(folder)
     if result.outcome is AttemptOutcome.COMPLETED and result.checkpoint is not None:
         # Only now: a job that is killed before its result stands goes on from its last state.
@@ -56,8 +67,18 @@ def run_attempt(folder: AttemptFolder) -> int:
     return _EXIT_CODES.get(result.outcome, 1)
 
 
+def _follow(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, place: Place) -> None:
+    _prepare_process(spec)
+    follow_training(folder, config, spec, place)
+
+
 def _execute(
-    folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest, started: float
+    folder: AttemptFolder,
+    config: Mapping[str, Any],
+    spec: AttemptSpec,
+    stop: StopRequest,
+    started: float,
+    place: Place,
 ) -> AttemptResult:
     if spec.mode == "check":
         from runners.check_job import check_job
@@ -67,7 +88,7 @@ def _execute(
         from runners.probe_job import probe_job
 
         return probe_job(folder, config, spec, stop)
-    return train_job(folder, config, spec, stop, started)
+    return train_job(folder, config, spec, stop, started, place)
 
 
 def _prepare_process(spec: AttemptSpec) -> None:
@@ -76,7 +97,7 @@ def _prepare_process(spec: AttemptSpec) -> None:
     Raises:
         UserError: the device is not there; a job never trains on another one by accident.
     """
-    torch.set_num_threads(spec.n_threads)
+    torch.set_num_threads(max(1, spec.n_threads // spec.n_devices))
     init_default_scope("mmdet")
     awaken(spec.device)
     if spec.device == "cuda" and not torch.cuda.is_available():

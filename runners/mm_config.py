@@ -111,7 +111,9 @@ def _dataset(config: Mapping[str, Any], split: Split) -> dict[str, Any]:
 
 
 def _workers(spec: AttemptSpec) -> dict[str, Any]:
-    return {"num_workers": spec.n_workers, "persistent_workers": spec.n_workers > 0}
+    # Several processes, one for each device, share the workers.
+    n_workers = math.ceil(spec.n_workers / spec.n_devices)
+    return {"num_workers": n_workers, "persistent_workers": n_workers > 0}
 
 
 def _optim_wrapper(config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from runners.contract.failpoints import enter_attempt_process
 from runners.contract.folder import AttemptFolder
@@ -59,15 +60,20 @@ def _kill_when_parent_dies() -> None:
 
 
 def _redirect_output(folder: AttemptFolder) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    log = os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _NEW_FILE_MODE)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
     os.close(null)
+    append_output(folder.log)
     for stream in (sys.stdout, sys.stderr):
         # A job that is killed must have said what it had to say.
         stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def append_output(path: Path) -> None:
+    """Have everything that this process and the libraries in it print appended to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _NEW_FILE_MODE)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)

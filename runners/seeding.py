@@ -17,6 +17,8 @@ from mmdet.datasets.samplers import AspectRatioBatchSampler
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset
 
+from runners.place import ALONE
+
 
 def derived_seed(seed: int, *place: str | int) -> int:
     """Return 32 bits that any change of seed or place changes altogether; neighbouring seeds share nothing."""
@@ -97,11 +99,14 @@ class ResumableBatchSampler(AspectRatioBatchSampler):  # type: ignore[misc]
 
     Attributes:
         n_seen: batches of the next epoch that are left out, none of their images loaded; later epochs are whole.
+        place: which part of each batch is this process's; the batches are those of a process that trains alone.
     """
 
     n_seen = 0
+    place = ALONE
 
     def __iter__(self) -> Iterator[list[int]]:
         # A generator, because data loaders make iterators that they never use: only a first batch counts.
         n_seen, self.n_seen = self.n_seen, 0
-        yield from islice(super().__iter__(), n_seen, None)
+        for batch in islice(super().__iter__(), n_seen, None):
+            yield self.place.share(batch)

@@ -3,33 +3,35 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from torch.utils.data import DataLoader
 
 from runners.attempt_log import AttemptLog
-from runners.batch_split import BatchSplit, first_split, recounted, split_notes
+from runners.batch_split import BatchSplit, first_split, split_notes
 from runners.checkpoint_keeper import CheckpointKeeper
 from runners.checkpoints import load_checkpoint
 from runners.complexity import count_multiply_adds, count_parameters
 from runners.contract import metrics as names
-from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.costs import PeakMemory
 from runners.evaluation import SplitEvaluator, split_evaluator, train_subset_evaluator
+from runners.going_on import prepare_going_on, splits_with
 from runners.hooks.epoch_end import EpochEndHook
 from runners.hooks.metrics import MetricsHook
+from runners.hooks.ranks import rank_hooks
 from runners.hooks.repeatable import RepeatableHook
 from runners.hooks.stop import StopHook
 from runners.mm_file import write_mm_file
+from runners.place import ALONE, Place
 from runners.predictions import write_predictions
 from runners.stopping import StopRequest, StopTraining
 from runners.training import JobRunner, build_runner, build_train_loader
-from runners.training_state import read_training_state
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ class _Training:
 
 
 def train_job(
-    folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest, started: float
+    folder: AttemptFolder,
+    config: Mapping[str, Any],
+    spec: AttemptSpec,
+    stop: StopRequest,
+    started: float,
+    place: Place = ALONE,
 ) -> AttemptResult:
     """Train and evaluate; from the beginning, or from where an earlier attempt stopped.
 
@@ -75,6 +82,7 @@ def train_job(
         spec: the attempt's spec.
         stop: asked between iterations and between evaluated batches.
         started: monotonic time when the process took up the attempt.
+        place: rank 0 among the processes of several devices; the others `runners.follower.follow_training`.
 
     Raises:
         DivergedError: a loss is not finite.
@@ -82,9 +90,10 @@ def train_job(
         DiskError: no room for a checkpoint.
         UserError: there is no going on from what the spec names.
     """
-    training = _build(folder, config, spec, stop)
+    training = _build(folder, config, spec, stop, place)
     try:
         training.runner.train()
+        place.leave()
         subset = training.subset_evaluator()
         values = _evaluate_best(training, subset)
     except StopTraining as stopped:
@@ -104,9 +113,12 @@ def train_job(
     )
 
 
-def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest) -> _Training:
+def _build(
+    folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, stop: StopRequest, place: Place
+) -> _Training:
     peaks = PeakMemory(spec.device)
-    loader: DataLoader[Any] = build_train_loader(config, spec)
+    loader: DataLoader[Any] = build_train_loader(config, spec, place)
+    resumed = None if spec.resume is None else prepare_going_on(folder.job, spec, loader)
     log = AttemptLog(folder, config["n_epochs"], config["n_epochs"] * len(loader))
     notes: list[str] = []
     val = None
@@ -117,48 +129,31 @@ def _build(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, 
     if val is None:
         notes.append("no labelled val split: the last epoch was taken as the best")
     keeper = CheckpointKeeper(folder.job, spec, list(config["dataset"]["classes"]))
-    metrics = MetricsHook(log, spec.requested_at, peaks)
+    metrics = MetricsHook(log, spec.requested_at, peaks, place.n_ranks)
     epochs = EpochEndHook(
         folder, log, keeper, metrics, val, config["best_by"], with_loss=config["evaluation"]["val_loss"]
     )
-    hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs]
+    hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs, *rank_hooks(place)]
+    place.join(spec.device)
     runner, mm_cfg = build_runner(config, spec, loader, hooks)
     write_mm_file(mm_cfg, folder.job.mmdet_config)
     training = _Training(folder, config, spec, stop, log, keeper, peaks, metrics, epochs, runner, val, notes)
-    if spec.resume is not None:
-        _go_on(training, spec.resume, loader)
+    if resumed is not None:
+        _go_on(training, *resumed)
+    if place.n_ranks > 1:
+        notes.append(f"trained on {place.n_ranks} devices, {spec.batch_per_step // place.n_ranks} images per step each")
     notes += split_notes(first_split(folder.job), keeper.splits)
     return training
 
 
-def _go_on(training: _Training, resume: str, loader: DataLoader[Any]) -> None:
-    """Have training begin where an earlier attempt stopped.
-
-    Raises:
-        UserError: no checkpoint to go on from, or one that lies within an epoch whose iterations are other ones.
-    """
-    path, state = read_training_state(training.folder.job, resume)
-    split = BatchSplit.of(training.spec)
-    saved = BatchSplit(state["meta"]["batch_per_step"], state["meta"]["accumulation"])
-    if saved != split and state["meta"]["iter"] == state["meta"]["epoch"] * state["meta"]["n_iterations_per_epoch"]:
-        state = recounted(state, split, len(loader))
-    elif saved != split or state["meta"]["n_iterations_per_epoch"] != len(loader):
-        raise UserError(
-            f"no going on in resume: {resume} was saved within an epoch of {state['meta']['n_iterations_per_epoch']} "
-            f"iterations with {saved} per optimizer step; now {len(loader)} iterations with {split}"
-        )
-    meta = state["meta"]
-    splits = meta.get("splits", [[1, *saved]])  # not in states from before detsweep went on with another split
-    if saved != split and meta["epoch"] < training.config["n_epochs"]:
-        splits = [*splits, [meta["epoch"] + 1, *split]]
-    training.keeper.go_on_from(path, splits)
+def _go_on(training: _Training, path: Path, state: dict[str, Any]) -> None:
+    """Have training begin where an earlier attempt stopped."""
+    meta, n_epochs = state["meta"], training.config["n_epochs"]
+    training.keeper.go_on_from(path, splits_with(state, BatchSplit.of(training.spec), n_epochs))
     training.metrics.restore(meta["training"])
     training.epochs.restore(meta)
-    n_seen = meta["iter"] - meta["epoch"] * len(loader)
-    if n_seen < len(loader):  # else only the validation is missing, and the next epoch is whole
-        loader.batch_sampler.n_seen = n_seen  # type: ignore[union-attr]
     training.runner.state = state
-    training.log.advance("train", epoch=min(meta["epoch"] + 1, training.config["n_epochs"]), iteration=meta["iter"])
+    training.log.advance("train", epoch=min(meta["epoch"] + 1, n_epochs), iteration=meta["iter"])
 
 
 def _on_batch(stop: StopRequest, log: AttemptLog, phase: str) -> Callable[[int, int], None]:
@@ -191,7 +186,7 @@ def _stopped(training: _Training, stopped: StopTraining) -> AttemptResult:
 
 def _evaluate_best(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
     """Return the values of the best epoch: val's as chosen, and train's and test's measured now."""
-    epochs, model = training.epochs, training.runner.model
+    epochs, model = training.epochs, training.runner.detector
     values = {names.best(name): value for name, value in epochs.best_metrics.items()}
     values[names.BEST_EPOCH] = float(epochs.best_epoch)
     if training.val is not None:
@@ -216,7 +211,7 @@ def _evaluate_best(training: _Training, subset: SplitEvaluator) -> dict[str, flo
 
 
 def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
-    model, metrics = training.runner.model, training.metrics
+    model, metrics = training.runner.detector, training.metrics
     values = {
         names.PARAMETERS_M: count_parameters(model) / 1e6,
         names.MULTIPLY_ADDS_G: _multiply_adds(training, subset) / 1e9,
@@ -231,6 +226,6 @@ def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
 
 
 def _multiply_adds(training: _Training, subset: SplitEvaluator) -> int:
-    model = training.runner.model
+    model = training.runner.detector
     data = model.data_preprocessor(subset.first_batch(), False)
     return count_multiply_adds(model, data["inputs"])

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmdet.models.detectors import BaseDetector
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from torch import distributed, nn
 from torch.utils.data import DataLoader
 
 from runners.contract.records import AttemptSpec
 from runners.dataset import use_strict_datasets
 from runners.mm_config import build_mm_config, train_dataloader
+from runners.place import ALONE, Place, detector_of
 from runners.precision import AutocastOptimWrapper, keep_regions_exact
 from runners.seeding import ResumableBatchSampler, SeededDataset, derived_seed
 from runners.training_state import restore_training
@@ -36,6 +40,19 @@ class JobRunner(Runner):  # type: ignore[misc]
         restore_training(self, self.state)
         self.state, self._has_loaded = None, True
 
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        """Move the model to its device, and have it exchange gradients where several processes train it."""
+        moved: nn.Module = super().wrap_model(model_wrapper_cfg, model)
+        if not distributed.is_initialized():
+            return moved
+        # Frozen statistics are the same everywhere; those that are trained stay each process's own, and rank 0's count.
+        return MMDistributedDataParallel(moved, broadcast_buffers=False)  # type: ignore[no-any-return]
+
+    @property
+    def detector(self) -> BaseDetector:
+        """The model itself."""
+        return detector_of(self.model)
+
     def dump_config(self) -> None:
         """Write nothing: the job folder has the config."""
 
@@ -43,8 +60,14 @@ class JobRunner(Runner):  # type: ignore[misc]
         """Say nothing: the sweep records versions once."""
 
 
-def build_train_loader(config: Mapping[str, Any], spec: AttemptSpec) -> DataLoader[Any]:
-    """Return the training images, shuffled and augmented by the seed and the epoch alone."""
+def build_train_loader(config: Mapping[str, Any], spec: AttemptSpec, place: Place = ALONE) -> DataLoader[Any]:
+    """Return the training images, shuffled and augmented by the seed and the epoch alone.
+
+    Args:
+        config: the job's config.
+        spec: the attempt's spec.
+        place: of a process that trains together with others: its part of each batch.
+    """
     loader = train_dataloader(config, spec)
     use_strict_datasets(loader)
     loader["dataset"] = {"type": SeededDataset.__name__, "dataset": loader["dataset"], "seed": config["seed"]}
@@ -52,6 +75,7 @@ def build_train_loader(config: Mapping[str, Any], spec: AttemptSpec) -> DataLoad
     # mmengine adds the epoch to the sampler's seed: with neighbouring seeds, replicates would share their orders.
     loader["sampler"]["seed"] = derived_seed(config["seed"], "shuffle")
     built: DataLoader[Any] = Runner.build_dataloader(loader)
+    built.batch_sampler.place = place  # type: ignore[union-attr]
     return built
 
 
@@ -84,5 +108,5 @@ def build_runner(
     finally:
         shutil.rmtree(work_dir)
     if mm_cfg.optim_wrapper.type == AutocastOptimWrapper.__name__:
-        keep_regions_exact(runner.model)
+        keep_regions_exact(runner.detector)
     return runner, mm_cfg

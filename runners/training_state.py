@@ -15,6 +15,7 @@ from runners.checkpoints import load_checkpoint
 from runners.contract.checkpoint_files import StateFile, is_valid
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
+from runners.place import detector_of
 
 
 def training_state(runner: Runner) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def training_state(runner: Runner) -> dict[str, Any]:
 
     Gradients are there only where an epoch ended within an optimizer step; the next epoch's first images complete it.
     """
+    detector = detector_of(runner.model)
     return {
-        "state_dict": runner.model.state_dict(),
+        "state_dict": detector.state_dict(),
         "optimizer": runner.optim_wrapper.state_dict(),
         "param_schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers or []],
         "gradients": {
-            name: parameter.grad for name, parameter in runner.model.named_parameters() if parameter.grad is not None
+            name: parameter.grad for name, parameter in detector.named_parameters() if parameter.grad is not None
         },
     }
 
@@ -42,7 +44,8 @@ def restore_training(runner: Runner, state: Mapping[str, Any]) -> None:
         state: as `read_training_state` gave it. Where its ``param_schedulers`` are None, the iterations before it were
             counted in another way, and the schedules are moved to its place from their beginning.
     """
-    runner.model.load_state_dict(state["state_dict"])
+    detector = detector_of(runner.model)
+    detector.load_state_dict(state["state_dict"])
     if state["param_schedulers"] is None:
         rates = _move_schedules(runner, state["meta"])
         runner.optim_wrapper.load_state_dict(dict(state["optimizer"]))
@@ -52,7 +55,7 @@ def restore_training(runner: Runner, state: Mapping[str, Any]) -> None:
         runner.optim_wrapper.load_state_dict(dict(state["optimizer"]))
         for scheduler, saved in zip(runner.param_schedulers or [], state["param_schedulers"], strict=True):
             scheduler.load_state_dict(saved)
-    parameters = dict(runner.model.named_parameters())
+    parameters = dict(detector.named_parameters())
     for name, gradient in state["gradients"].items():
         parameters[name].grad = gradient.to(parameters[name].device)
     runner.train_loop._epoch = state["meta"]["epoch"]

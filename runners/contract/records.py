@@ -30,7 +30,7 @@ class AttemptSpec:
         resume: full state to go on from, relative to the job's folder (`runners.contract.checkpoint_files` tells
             which); None to begin anew.
         n_devices: devices that the job occupies, one process for each; ``CUDA_VISIBLE_DEVICES`` names them in order.
-            `batch_per_step` is the sum over them.
+            `batch_per_step` is the sum over them, and they share `n_threads` and `n_workers`.
         keep: which checkpoints stay once the job has completed: the best weights, the last full state as well, or all.
         umask: of every file that the job makes; 0o077 keeps them to their owner.
     """

@@ -24,6 +24,7 @@ class MetricsHook(Hook):  # type: ignore[misc]
     Args:
         log: where records go.
         requested_at: wall-clock time when the attempt was dispatched, seconds since the epoch.
+        n_ranks: processes that each train on as many images as this one.
         peaks: goes on from an earlier attempt together with the counts.
 
     Attributes:
@@ -37,9 +38,10 @@ class MetricsHook(Hook):  # type: ignore[misc]
     # Before the schedule sets the next iteration's learning rate: what is logged is what was used.
     priority = "ABOVE_NORMAL"
 
-    def __init__(self, log: AttemptLog, requested_at: float, peaks: PeakMemory) -> None:
+    def __init__(self, log: AttemptLog, requested_at: float, peaks: PeakMemory, n_ranks: int = 1) -> None:
         self._log = log
         self._peaks = peaks
+        self._n_ranks = n_ranks
         self._requested_at = requested_at
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._newest_loss = math.nan
@@ -67,7 +69,7 @@ class MetricsHook(Hook):  # type: ignore[misc]
         self._pending.append((number, {name: value.detach() for name, value in outputs.items() if "loss" in name}))
         self._lr_sum += rate
         self._n_iterations += 1
-        self.n_images += len(data_batch["inputs"])
+        self.n_images += len(data_batch["inputs"]) * self._n_ranks
         duration = self._count_time()
         if self.first_iteration_s is None:
             self._read_pending()

@@ -11,12 +11,14 @@ class RepeatableHook(Hook):  # type: ignore[misc]
 
     Args:
         seed: the job's seed.
+        rank: of the process; rank 0 draws what a process that trains alone draws, and no two draw the same.
     """
 
     priority = "VERY_HIGH"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, rank: int = 0) -> None:
         self._seed = seed
+        self._rank = (rank,) if rank else ()
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the data set its epoch before the loader's iterator is made."""
@@ -24,4 +26,4 @@ class RepeatableHook(Hook):  # type: ignore[misc]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
         """Seed what the model is about to draw."""
-        seed_everything(derived_seed(self._seed, "iteration", runner.iter))
+        seed_everything(derived_seed(self._seed, "iteration", runner.iter, *self._rank))

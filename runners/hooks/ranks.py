@@ -1,0 +1,68 @@
+"""What keeps the processes of one training together, beside the exchange of gradients."""
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, distributed
+
+from runners.place import Place, detector_of
+
+
+class MeanLossHook(Hook):  # type: ignore[misc]
+    """Replaces each process's losses by their means over all, before anybody looks at them."""
+
+    priority = "VERY_HIGH"
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict[str, Tensor] | None = None
+    ) -> None:
+        """Average the losses of an iteration."""
+        if outputs is None:
+            return
+        names = sorted(name for name in outputs if "loss" in name)
+        values = torch.stack([outputs[name].detach().float() for name in names])
+        distributed.all_reduce(values)
+        outputs.update(zip(names, values / distributed.get_world_size(), strict=True))
+
+
+class GradientsHook(Hook):  # type: ignore[misc]
+    """Averages the gradients of an optimizer step that an epoch's end cuts in two, so that rank 0 saves all of them.
+
+    Within a step each process has its own until the step is taken; the mean of means is the same as without this.
+    """
+
+    priority = "HIGH"
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Average what there is; with whole steps there is nothing."""
+        for parameter in detector_of(runner.model).parameters():
+            if parameter.grad is not None:
+                distributed.all_reduce(parameter.grad)
+                parameter.grad /= distributed.get_world_size()
+
+
+class EpochBarrierHook(Hook):  # type: ignore[misc]
+    """Has the others wait, without keeping a device busy, until rank 0 has validated and saved."""
+
+    priority = "LOWEST"
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Wait for rank 0."""
+        distributed.broadcast(torch.zeros(1), src=0)
+
+
+class FollowHook(Hook):  # type: ignore[misc]
+    """Counts, in the processes beside rank 0, the epoch that rank 0 only validates before it goes on."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Complete an epoch that an earlier attempt trained to its last iteration."""
+        if runner.iter == (runner.epoch + 1) * len(runner.train_dataloader):
+            runner.train_loop._epoch += 1
+
+
+def rank_hooks(place: Place) -> list[Hook]:
+    """Return the hooks of one of several processes; none where a process trains alone."""
+    if place.n_ranks == 1:
+        return []
+    hooks = [MeanLossHook(), GradientsHook(), EpochBarrierHook()]
+    return hooks if place.rank == 0 else [*hooks, FollowHook()]
