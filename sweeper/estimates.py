@@ -183,7 +183,8 @@ class Estimator:
 
     def _add(self, measurement: Measurement) -> None:
         self._measurements.setdefault(measurement.key, []).append(measurement)
-        self._known[measurement.key] = _summary(self._measurements[measurement.key])
+        # Summed up when it is asked for: thousands of jobs of one kind may end before that.
+        self._known.pop(measurement.key, None)
         self._ratios = None
 
     def _peak_memory_gb(self, result_metrics: Mapping[str, float]) -> float:
@@ -195,7 +196,10 @@ class Estimator:
         return in_all_gb or (allocated_gb + self._context_gb if allocated_gb else 0.0)
 
     def _known_of(self, workload: Workload) -> _Known | None:
-        return self._known.get(device_key(workload.key, self._device.label))
+        key = device_key(workload.key, self._device.label)
+        if key not in self._known and key in self._measurements:
+            self._known[key] = _summary(self._measurements[key])
+        return self._known.get(key)
 
     def _memory(self, workload: Workload, known: _Known | None) -> tuple[float, str]:
         if known is not None and known.peak_memory_gb:

@@ -79,12 +79,14 @@ def read_left(sweep: SweepFolder) -> LeftSweep:
     Raises:
         UserError: a line of it is damaged.
     """
-    left = LeftSweep(versions=read_sweep_file(sweep)["versions"])
+    left = LeftSweep()
     try:
         for event in read_journal(sweep.journal):
             _fold(left, event)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"journal damaged in {sweep.journal}: {error!r}; the job folders beside it are whole") from None
+    if not left.versions:
+        left.versions = read_sweep_file(sweep)["versions"]
     return left
 
 

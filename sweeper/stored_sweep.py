@@ -99,8 +99,9 @@ def find_changes(stored: StoredSweep, sweep: SweepFolder, left: LeftSweep) -> li
     Folds and shapes, which detsweep made itself, are made again if they are gone.
     """
     changes: list[str] = []
+    states = left.states
     for job in stored.plan.jobs:
-        if left.states.get(job.job_id, JobState.PLANNED).is_terminal:
+        if states.get(job.job_id, JobState.PLANNED).is_terminal:
             continue
         found = prepare_dataset(job.dataset.source, sweep.path.parent, job.config["fold"])
         if found.fingerprint != job.dataset.fingerprint:

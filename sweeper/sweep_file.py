@@ -9,7 +9,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import write_text
 from runners.contract.naming import dataset_name
-from runners.contract.yamlfile import dump_yaml, load_yaml
+from runners.contract.yamlfile import YamlParts, dump_entries, dump_yaml
 from sweeper.plan import Plan, PlannedJob
 from sweeper.redaction import without_password
 from sweeper.versions import stack_versions
@@ -26,9 +26,8 @@ def write_sweep_file(folder: SweepFolder, plan: Plan, name: str, command: Sequen
         "settings": _without_secrets(plan.settings),
         "versions": stack_versions(),
         "datasets": list(datasets.values()),
-        "jobs": [describe_job(job) for job in plan.jobs],
     }
-    write_text(folder.sweep, dump_yaml(content))
+    write_text(folder.sweep, dump_yaml(content) + dump_entries("jobs", [describe_job(job) for job in plan.jobs]))
 
 
 def read_sweep_file(folder: SweepFolder) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def read_sweep_file(folder: SweepFolder) -> dict[str, Any]:
         UserError: it is missing or damaged.
     """
     try:
-        content = load_yaml(folder.sweep.read_text(encoding="utf-8"))
+        content = YamlParts().load(folder.sweep.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"sweep in {folder.path}: no file {folder.sweep.name}; name the folder of a sweep") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -69,7 +68,8 @@ def add_to_sweep_file(
     content["datasets"] += [dict(dataset) for dataset in datasets if dataset["fingerprint"] not in fingerprints]
     for key, values in axes.items():
         content["axes"][key] = list(dict.fromkeys([*content["axes"].get(key, []), *values]))
-    write_text(folder.sweep, dump_yaml(content))
+    jobs = content.pop("jobs")
+    write_text(folder.sweep, dump_yaml(content) + dump_entries("jobs", jobs))
 
 
 def describe_job(job: PlannedJob) -> dict[str, Any]:

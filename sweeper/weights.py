@@ -57,7 +57,9 @@ def fetch_weights(configs: Iterable[Mapping[str, Any]], announce: Callable[[str]
         UserError: a file is missing and cannot be fetched, or is no file of PyTorch; all such problems together.
     """
     problems: list[str] = []
-    for weights in dict.fromkeys(weights for config in configs for weights in needed_weights(config)):
+    # Thousands of jobs of a sweep have few models between them, and each is one object.
+    distinct = {(id(config["model"]), config.get("load_from")): config for config in configs}.values()
+    for weights in dict.fromkeys(weights for config in distinct for weights in needed_weights(config)):
         try:
             if weights.address is not None and not weights.path.exists():
                 announce(f"fetching {weights.address} to {weights.path.parent}")

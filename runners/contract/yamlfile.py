@@ -1,7 +1,8 @@
 """YAML as plain data, by the C library where PyYAML has it: a sweep of thousands of jobs waits for nothing else."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -23,6 +24,18 @@ def load_yaml(text: str) -> Any:
         yaml.YAMLError: it is none.
     """
     return yaml.load(text, Loader=_LOADER)
+
+
+# A list whose entries `dump_entries` wrote, one a line.
+_ENTRIES = re.compile(r"(\w+):\n((?:- \{.*\}\n)+)")
+# What YAML takes only as an escape, of which JSON leaves some as they are.
+_NOT_PLAIN = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def dump_entries(key: str, entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return a long list of mappings under a key as YAML, an entry a line, which `YamlParts` reads as JSON: at once."""
+    text = "".join(f"- {json.dumps(entry, ensure_ascii=False)}\n" for entry in entries)
+    return f"{key}:\n{text}" if entries and not _NOT_PLAIN.search(text) else dump_yaml({key: list(entries)})
 
 
 # A line that begins a key of the whole: nothing of a nested value, a list's entry or a comment begins at the margin.
@@ -69,6 +82,12 @@ class YamlParts:
 
     def _part(self, block: str) -> dict[str, Any] | None:
         """Return what one key's text says; None if it says it together with another's, or nothing sound."""
+        entries = _ENTRIES.fullmatch(block)
+        if entries is not None:
+            try:
+                return {entries[1]: [json.loads(line[2:]) for line in entries[2].split("\n")[:-1]]}
+            except ValueError:
+                return None
         if block not in self._parts:
             try:
                 part = load_yaml(block)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runners.contract.yamlfile import YamlParts, dump_yaml, load_yaml
+from runners.contract.yamlfile import YamlParts, dump_entries, dump_yaml, load_yaml
 
 SHARED = {"layers": [{"size": 3, "name": "überall"}, {"size": 5}], "text": "two\nlines: here"}
 
@@ -57,3 +57,22 @@ def test_text_of_any_kind_reads_as_it_does_whole(text: str) -> None:
 def test_broken_text_is_refused(text: str) -> None:
     with pytest.raises(yaml.YAMLError):
         YamlParts().load(text)
+
+
+ENTRIES: list[dict[str, Any]] = [
+    {"id": "0001", "overrides": ["a=[1,2]", 'b="x: y"', "c='# no comment'"], "title": "紙 – it's {{ a }}"},
+    {"id": "0002", "overrides": [], "title": "tab\there, \x01 and 😀"},
+]
+
+
+@pytest.mark.parametrize("entries", [ENTRIES, [], [{"title": "line\u2028separator"}], [{"title": "del\x7fete"}]])
+def test_entries_are_yaml_and_read_as_such(entries: list[dict[str, Any]]) -> None:
+    text = f"name: x\n{dump_entries('jobs', entries)}"
+    assert load_yaml(text) == {"name": "x", "jobs": entries}
+    assert YamlParts().load(text) == {"name": "x", "jobs": entries}
+
+
+@pytest.mark.parametrize("line", ["- {id: '0001', b: 1e-5}", "- {'id': 1}", '- {"id": 1, }', '- {"id": 1} # why'])
+def test_entries_changed_by_hand_are_still_yaml(line: str) -> None:
+    text = f'jobs:\n- {{"id": "0000"}}\n{line}\n'
+    assert YamlParts().load(text) == load_yaml(text)
