@@ -1,13 +1,16 @@
 """A sweep's share of its machine: found, held while it runs, and given back in the right order."""
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from sweeper.devices import CPU
-from sweeper.machine import hold_machine
+from sweeper.machine import Capacity, Machine, find_capacity, hold_machine
 from sweeper.slots import Device, Offer
 from tests.sweeper.fake_executor import PlayedExecutor
 
@@ -42,8 +45,15 @@ class Started(PlayedExecutor):
                     self.was_leased_at_close = True
 
 
+@contextmanager
+def held(folder: Path, devices: list[Device] | None = None, **changes: Any) -> Iterator[Machine]:
+    settings = {**SETTINGS, **changes}
+    with hold_machine(find_capacity(settings, devices=devices), settings, folder / "server.log", Started) as machine:
+        yield machine
+
+
 def test_the_executor_is_started_with_the_module_that_the_settings_name(tmp_path: Path) -> None:
-    with hold_machine(SETTINGS, tmp_path / "server.log", Started) as machine:
+    with held(tmp_path) as machine:
         executor = machine.executor
         assert isinstance(executor, Started)
         assert (executor.log, executor.entry) == (tmp_path / "server.log", "tests.quick_job")
@@ -54,7 +64,7 @@ def test_the_executor_is_started_with_the_module_that_the_settings_name(tmp_path
 
 
 def test_leases_are_let_go_of_after_the_executor(tmp_path: Path, gpus: list[Device]) -> None:
-    with hold_machine(SETTINGS, tmp_path / "server.log", Started, devices=gpus) as machine:
+    with held(tmp_path, gpus) as machine:
         assert machine.pool.acquire() == [0, 1]
         executor = machine.executor
         assert isinstance(executor, Started)
@@ -72,7 +82,7 @@ def test_what_fails_inside_gives_everything_back(tmp_path: Path, gpus: list[Devi
         return seen[0]
 
     def fail() -> None:
-        with hold_machine(SETTINGS, tmp_path / "server.log", start, devices=gpus) as machine:
+        with hold_machine(find_capacity(SETTINGS, devices=gpus), SETTINGS, tmp_path / "log", start) as machine:
             machine.pool.acquire()
             raise KeyboardInterrupt
 
@@ -83,16 +93,20 @@ def test_what_fails_inside_gives_everything_back(tmp_path: Path, gpus: list[Devi
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_checks_run_one_after_the_other(tmp_path: Path, gpus: list[Device]) -> None:
+def test_checks_run_one_after_the_other(gpus: list[Device]) -> None:
     settings = {**SETTINGS, "jobs_per_gpu": "auto"}
-    with hold_machine(settings, tmp_path / "server.log", Started, devices=gpus) as machine:
-        assert machine.offers == (Offer(8, pytest.approx(95.0)),) * 2  # type: ignore[arg-type]
-    with hold_machine(settings, tmp_path / "server.log", Started, devices=gpus, is_check=True) as machine:
-        assert machine.offers == (Offer(1),) * 2
+    packed = find_capacity(settings, devices=gpus)
+    assert packed == Capacity(tuple(gpus), (Offer(8, pytest.approx(95.0)),) * 2, N_CORES)  # type: ignore[arg-type]
+    assert find_capacity(settings, is_check=True, devices=gpus).offers == (Offer(1),) * 2
+
+
+def test_what_a_sweep_may_use_is_told_in_words(gpus: list[Device]) -> None:
+    assert find_capacity(SETTINGS).words == "the CPU"
+    assert find_capacity(SETTINGS, devices=gpus).words == "2 x H200"
 
 
 def test_a_slot_holds_the_devices_and_threads_of_its_place(tmp_path: Path, gpus: list[Device]) -> None:
-    with hold_machine({**SETTINGS, "jobs_per_gpu": 2}, tmp_path / "server.log", Started, devices=gpus) as machine:
+    with held(tmp_path, gpus, jobs_per_gpu=2) as machine:
         shared, whole = machine.slot((1,), 1, n_jobs=2), machine.slot((0, 1), 0, n_jobs=2)
     each = max(1, N_CORES // 2)
     assert (shared.label, shared.n_threads) == ("gpu1/1", each)
