@@ -29,11 +29,13 @@ class Phases:
         wall_s: phase to seconds.
         cpu_s: phase to seconds of this process' CPU time.
         reached_s: phase to seconds from the beginning to its first call.
+        reached_mb: phase to the most resident memory up to then, in megabytes.
     """
 
     def __init__(self) -> None:
         self._began_s = time.perf_counter()
         self.reached_s: dict[str, float] = {}
+        self.reached_mb: dict[str, float] = {}
         self.wall_s: dict[str, float] = defaultdict(float)
         self.cpu_s: dict[str, float] = defaultdict(float)
 
@@ -45,6 +47,7 @@ class Phases:
         def timed(*args: Any, **kwargs: Any) -> Any:
             wall_s, cpu_s = time.perf_counter(), time.process_time()
             self.reached_s.setdefault(phase, wall_s - self._began_s)
+            self.reached_mb.setdefault(phase, peak_rss_mb())
             try:
                 return original(*args, **kwargs)
             finally:
@@ -52,6 +55,11 @@ class Phases:
                 self.cpu_s[phase] += time.process_time() - cpu_s
 
         setattr(owner, function, timed)
+
+
+def peak_rss_mb() -> float:
+    """Return the most resident memory of this process, that of its jobs left out, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
 
 
 def main() -> int:
@@ -74,8 +82,8 @@ def main() -> int:
         "wall_s": {"all": time.perf_counter() - began_s, **phases.wall_s},
         "cpu_s": {"all": time.process_time() - began_cpu_s, **phases.cpu_s},
         "reached_s": phases.reached_s,
-        # Of this process and not of its jobs; kilobytes on Linux.
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "reached_mb": phases.reached_mb,
+        "peak_rss_mb": peak_rss_mb(),
     }
     Path(out).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return exit_code
