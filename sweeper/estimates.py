@@ -5,13 +5,13 @@ how far the first guess was off, in the median.
 """
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from runners.contract import metrics as names
 from sweeper.first_guess import Pace, guess_memory, guess_pace, job_seconds
+from sweeper.learnt import Known, Learnt
 from sweeper.measurements import Measurement, Origin, device_key
 from sweeper.workload import FORWARDS_IN_A_STEP, Workload, read_workload
 
@@ -66,27 +66,6 @@ class Estimate:
     is_rough: bool = False
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What was measured of one kind of work on this device; 0 for what was not."""
-
-    origin: Origin
-    peak_memory_gb: float
-    iteration_s: float
-    validation_image_s: float
-    wall_ratio: float
-
-
-@dataclass(frozen=True)
-class _Ratios:
-    """Measured over guessed, in the median of all kinds of work on this device; None where nothing was measured."""
-
-    memory: float | None
-    iteration: float | None
-    validation: float | None
-    wall: float | None
-
-
 class Estimator:
     """Estimates jobs on one kind of device.
 
@@ -97,13 +76,11 @@ class Estimator:
 
     def __init__(self, measurements: Sequence[Measurement], device: DeviceKind) -> None:
         self._device = device
-        self._measurements: dict[str, list[Measurement]] = {}
-        self._known: dict[str, _Known] = {}
-        self._ratios: _Ratios | None = None
+        self._learnt = Learnt()
         self._context_gb = CUDA_CONTEXT_GB if device.kind == "cuda" else 0.0
         for measurement in measurements:
             if measurement.device == device.label:
-                self._add(measurement)
+                self._learnt.add(measurement)
 
     def estimate(
         self,
@@ -131,9 +108,9 @@ class Estimator:
         pace = self._pace(workload, known)
         expected_s = 0.0
         if pace is not None:
-            ratio = known.wall_ratio if known is not None and known.wall_ratio else self._ratio("wall")
+            ratio = known.wall_ratio if known is not None and known.wall_ratio else self._learnt.ratio("wall")
             expected_s = job_seconds(workload, pace) * (ratio or 1.0)
-        is_timed = (known is not None and known.iteration_s > 0.0) or self._ratio("iteration") is not None
+        is_timed = (known is not None and known.iteration_s > 0.0) or self._learnt.ratio("iteration") is not None
         return Estimate(expected_s, memory_gb, source, is_rough=pace is not None and not is_timed)
 
     def learn(
@@ -178,14 +155,8 @@ class Estimator:
             at=at,
         )
         measured = replace(measured, wall_ratio=_wall_ratio(workload, measured, result_metrics))
-        self._add(measured)
+        self._learnt.add(measured)
         return measured
-
-    def _add(self, measurement: Measurement) -> None:
-        self._measurements.setdefault(measurement.key, []).append(measurement)
-        # Summed up when it is asked for: thousands of jobs of one kind may end before that.
-        self._known.pop(measurement.key, None)
-        self._ratios = None
 
     def _peak_memory_gb(self, result_metrics: Mapping[str, float]) -> float:
         """Return what has to be free for a job, on its device or, on a CPU, in the host."""
@@ -195,13 +166,10 @@ class Estimator:
         in_all_gb = _number(result_metrics, names.PEAK_DEVICE_GB)
         return in_all_gb or (allocated_gb + self._context_gb if allocated_gb else 0.0)
 
-    def _known_of(self, workload: Workload) -> _Known | None:
-        key = device_key(workload.key, self._device.label)
-        if key not in self._known and key in self._measurements:
-            self._known[key] = _summary(self._measurements[key])
-        return self._known.get(key)
+    def _known_of(self, workload: Workload) -> Known | None:
+        return self._learnt.of(device_key(workload.key, self._device.label))
 
-    def _memory(self, workload: Workload, known: _Known | None) -> tuple[float, str]:
+    def _memory(self, workload: Workload, known: Known | None) -> tuple[float, str]:
         if known is not None and known.peak_memory_gb:
             source = "measured" if known.origin == "job" else "probe"
             return known.peak_memory_gb * MARGINS[source], source
@@ -209,69 +177,22 @@ class Estimator:
         if guess is None:
             return 0.0, "unknown"
         guess_gb, origin = guess
-        ratio = max(self._ratio("memory") or 1.0, _LOWEST_MEMORY_RATIO)
+        ratio = max(self._learnt.ratio("memory") or 1.0, _LOWEST_MEMORY_RATIO)
         return (guess_gb + self._context_gb) * ratio * MARGINS[origin], origin
 
-    def _pace(self, workload: Workload, known: _Known | None) -> Pace | None:
+    def _pace(self, workload: Workload, known: Known | None) -> Pace | None:
         guess = guess_pace(workload, self._device.kind, self._device.n_threads)
         iteration_s = known.iteration_s if known is not None else 0.0
         validation_image_s = known.validation_image_s if known is not None else 0.0
         if guess is not None:
-            iteration_s = iteration_s or guess.iteration_s * (self._ratio("iteration") or 1.0)
+            iteration_s = iteration_s or guess.iteration_s * (self._learnt.ratio("iteration") or 1.0)
             # Where no evaluation was timed, it is off by as much as training.
-            ratio = self._ratio("validation") or self._ratio("iteration") or 1.0
+            ratio = self._learnt.ratio("validation") or self._learnt.ratio("iteration") or 1.0
             validation_image_s = validation_image_s or guess.validation_image_s * ratio
         elif iteration_s:
             # A model that the table has not: an evaluated image costs a third of a trained one.
             validation_image_s = validation_image_s or iteration_s / workload.images_per_device / FORWARDS_IN_A_STEP
         return Pace(iteration_s, validation_image_s) if iteration_s else None
-
-    def _ratio(self, name: Literal["memory", "iteration", "validation", "wall"]) -> float | None:
-        if self._ratios is None:
-            self._ratios = _median_ratios(self._measurements.values())
-        value: float | None = getattr(self._ratios, name)
-        return value
-
-
-def _summary(measurements: Sequence[Measurement]) -> _Known:
-    """Return what all measurements of one kind of work say together; finished jobs are believed before probes."""
-    jobs = [measurement for measurement in measurements if measurement.origin == "job"]
-    probes = [measurement for measurement in measurements if measurement.origin == "probe"]
-
-    def median(name: str) -> float:
-        for group in (jobs, probes):
-            values = [value for entry in group if (value := float(getattr(entry, name)))]
-            if values:
-                return statistics.median(values)
-        return 0.0
-
-    with_memory = [entry for entry in jobs if entry.peak_memory_gb] or [e for e in probes if e.peak_memory_gb]
-    return _Known(
-        origin=with_memory[0].origin if with_memory else "probe",
-        peak_memory_gb=max((entry.peak_memory_gb for entry in with_memory), default=0.0),
-        iteration_s=median("iteration_s"),
-        validation_image_s=median("validation_image_s"),
-        wall_ratio=median("wall_ratio"),
-    )
-
-
-def _median_ratios(by_key: Iterable[Sequence[Measurement]]) -> _Ratios:
-    """Return how far guesses were off; each kind of work counts once, with its newest measurement."""
-    pairs: dict[str, list[float]] = {"memory": [], "iteration": [], "validation": [], "wall": []}
-    for measurements in by_key:
-        newest: dict[str, float] = {}
-        for entry in measurements:
-            for name, measured, guessed in (
-                ("memory", entry.peak_memory_gb, entry.guessed_memory_gb),
-                ("iteration", entry.iteration_s, entry.guessed_iteration_s),
-                ("validation", entry.validation_image_s, entry.guessed_validation_image_s),
-                ("wall", entry.wall_ratio, 1.0),
-            ):
-                if measured and guessed:
-                    newest[name] = measured / guessed
-        for name, ratio in newest.items():
-            pairs[name].append(ratio)
-    return _Ratios(**{name: statistics.median(values) if values else None for name, values in pairs.items()})
 
 
 def _iteration_s(result_metrics: Mapping[str, float], batch_per_step: int, n_devices: int, origin: Origin) -> float:
