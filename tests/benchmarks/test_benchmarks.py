@@ -35,9 +35,9 @@ def test_idle_devices_runs_every_order_on_every_width(tmp_path: Path, capsys: py
 
 
 def test_makespans_that_an_order_alone_would_take() -> None:
-    actual = {"a": 2.0, "b": 1.0, "c": 3.0, "d": 2.0}
-    assert idle_devices.refilled_s(actual, {}, 3) == 4.0
-    assert idle_devices.refilled_s(actual, actual, 3) == 3.0
+    actual = {"a": 1.0, "b": 1.0, "c": 2.0, "d": 4.0}
+    assert idle_devices.refilled_s(actual, {}, 2) == 5.0
+    assert idle_devices.refilled_s(actual, actual, 2) == 4.0
     assert idle_devices.in_batches_s(actual, 2) == 5.0
 
 
