@@ -87,7 +87,7 @@ def main() -> None:
 
 def measure(widths: Sequence[int], trace: Sequence[TracedJob], mean_s: float) -> Result:
     """Return the makespans over their bounds."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     scale = mean_s * len(trace) / sum(job.actual_min for job in trace)
     actual = {f"{number:04d}": scale * job.actual_min for number, job in enumerate(trace, start=1)}
     expected = {f"{number:04d}": scale * job.expected_min for number, job in enumerate(trace, start=1)}
