@@ -45,8 +45,15 @@ class JobRunner(Runner):  # type: ignore[misc]
         moved: nn.Module = super().wrap_model(model_wrapper_cfg, model)
         if not distributed.is_initialized():
             return moved
-        # Frozen statistics are the same everywhere; those that are trained stay each process's own, and rank 0's count.
-        return MMDistributedDataParallel(moved, broadcast_buffers=False)  # type: ignore[no-any-return]
+        # Some compositions leave a layer unused (RetinaNet begins above the first of Swin's outputs), which has to be
+        # looked for in every pass; a pass that computes parts of itself twice must not be searched.
+        is_recomputing = any(getattr(module, "with_cp", False) for module in moved.modules())
+        return MMDistributedDataParallel(  # type: ignore[no-any-return]
+            moved,
+            # Frozen statistics are the same everywhere; trained ones stay each process's own, and rank 0's count.
+            broadcast_buffers=False,
+            find_unused_parameters=not is_recomputing,
+        )
 
     @property
     def detector(self) -> BaseDetector:

@@ -35,8 +35,14 @@ class GradientsHook(Hook):  # type: ignore[misc]
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Average what there is; with whole steps there is nothing."""
-        for parameter in detector_of(runner.model).parameters():
-            if parameter.grad is not None:
+        parameters = [each for each in detector_of(runner.model).parameters() if each.requires_grad]
+        # What one process has used another may not have: all of them have to exchange the same.
+        n_users = torch.tensor([float(parameter.grad is not None) for parameter in parameters])
+        distributed.all_reduce(n_users)
+        for parameter, number in zip(parameters, n_users.tolist(), strict=True):
+            if number:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
                 distributed.all_reduce(parameter.grad)
                 parameter.grad /= distributed.get_world_size()
 

@@ -57,6 +57,14 @@ def test_two_devices_train_what_one_trains(server: WarmServer, make_job: JobMake
 
 
 @pytest.mark.train
+def test_detector_with_a_layer_that_nothing_uses_trains(server: WarmServer, make_job: JobMaker) -> None:
+    """RetinaNet begins above the first of Swin's four outputs."""
+    job = make_job("detector=retinanet", "backbone=swin_t", "width=standard", "optimizer=adamw", "batch_size=16")
+    _, result = server.run(job, batch_per_step=8, accumulation=2, **TWO)
+    assert result.outcome is AttemptOutcome.COMPLETED, result
+
+
+@pytest.mark.train
 def test_term_saves_and_another_number_of_devices_goes_on(server: WarmServer, make_job: JobMaker) -> None:
     job = make_job("n_epochs=3")
     split = {"batch_per_step": 2, "accumulation": 2}
