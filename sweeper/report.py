@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
 
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
+from sweeper.screen import Screen
 
 # key -> what it is when it is not given
 KEYS = {"output_dir": "outputs", "tracking.experiment": "", "tracking.uri": ""}
@@ -46,8 +48,9 @@ def run_report(words: Sequence[str]) -> int:
 
 def open_console() -> Console:
     """Return the console of this command; a file or a pipe has no width, and tables need room for titles."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
+    screen = cast(TextIO, Screen())
+    console = Console(file=screen, highlight=False)
+    return console if console.is_terminal else Console(file=screen, highlight=False, width=FILE_WIDTH)
 
 
 def print_report(sweep: SweepFolder, console: Console) -> None:
