@@ -10,7 +10,7 @@ from runners.contract.folder import JobFolder, SweepFolder
 from sweeper.axes import Axes
 from sweeper.left import read_left
 from sweeper.plan import Plan, PlannedJob
-from sweeper.requests import Request
+from sweeper.requests import Request, read_requests
 from sweeper.stored_sweep import read_job
 from sweeper.sweep_file import add_to_sweep_file, describe_dataset, describe_job, read_sweep_file
 from sweeper.sweep_folder import write_job
@@ -27,6 +27,9 @@ def write_added_jobs(sweep: SweepFolder, plan: Plan) -> dict[str, Any]:
         ``jobs``, ``datasets`` and ``axes``; no jobs if there is nothing new.
     """
     known = {job.identity for job in read_left(sweep).jobs.values()}
+    # What was asked for a moment ago and has not been taken in yet.
+    asked = [request for request in read_requests(sweep) if request.op == "add"]
+    known |= {job["identity"] for request in asked for job in request.arguments["jobs"]}
     new = [job for job in plan.jobs if job.identity not in known]
     placed = [_place(sweep, job) for job in new]
     return {

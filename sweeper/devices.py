@@ -31,10 +31,20 @@ def query_gpus() -> Sequence[Device]:
             ) from None
         return []
     try:
-        found = [device for index in range(pynvml.nvmlDeviceGetCount()) for device in _describe(index)]
+        found = [device for index in range(pynvml.nvmlDeviceGetCount()) for device in _describe_or_note(index)]
     finally:
         pynvml.nvmlShutdown()
     return _visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def _describe_or_note(index: int) -> list[Device]:
+    """Return a GPU; one that does not answer by a name that says so: it is waited for, as one that is busy."""
+    import pynvml as nvml
+
+    try:
+        return _describe(index)
+    except nvml.NVMLError:
+        return [Device("cuda", index, "", "no answer", f"/dev/nvidia{index}", 0.0)]
 
 
 def _describe(index: int) -> list[Device]:

@@ -35,6 +35,7 @@ class LeftJob:
         born_at: when that process was started; tells it from a later one of the same number.
         identity: of what is trained.
         config_sha256: of ``config.yaml`` as it was planned.
+        is_unwanted: somebody asked to cancel it while it ran, and it has not ended since.
         reused: the run that answers it, if it is reused: ``run_id`` and ``folder``.
     """
 
@@ -46,6 +47,7 @@ class LeftJob:
     born_at: float | None = None
     identity: str = ""
     config_sha256: str = ""
+    is_unwanted: bool = False
     reused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -100,6 +102,10 @@ def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
     job = left.jobs.setdefault(event["job"], LeftJob())
     if "state" in event:
         job.state, job.reason = JobState(event["state"]), event.get("reason")
+    if event["event"] in ("started", "ended", "cancelled"):
+        job.is_unwanted = False
+    elif event["event"] == "requested":
+        job.is_unwanted = event["op"] == "stop" and job.state is JobState.RUNNING
     if event["event"] == "planned":
         job.identity, job.config_sha256 = event["identity"], event["config_sha256"]
     elif event["event"] == "reused":
@@ -136,8 +142,8 @@ def end_what_was_left_running(
         kind = failure.kind if failure else None if result else FailureKind.LOST
         reason = failure.message if failure else None if result else cause
         ended = AttemptEnded(job_id, outcome, kind, _can_halve(attempt), is_own_fault=result is not None)
-        aftermath = judge_end(ended, job.tries, max_losses)
-        is_counted = aftermath.tries != job.tries
+        aftermath = judge_end(ended, job.tries, max_losses, is_cancelled=job.is_unwanted)
+        is_counted, job.is_unwanted = aftermath.tries != job.tries, False
         job.state, job.reason, job.tries = aftermath.state, reason, aftermath.tries
         journal.append(
             "ended",

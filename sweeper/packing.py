@@ -139,20 +139,22 @@ class Packing:
         """Whether any device has a share left that is not reserved."""
         return any(room.has_share and room.number not in self._reserved for room in self._rooms.values())
 
-    def place(self, job_id: str, need: Need) -> tuple[tuple[int, ...], int] | None:
+    def place(self, job_id: str, need: Need, is_urgent: bool = False) -> tuple[tuple[int, ...], int] | None:
         """Put a job on devices; return their numbers and its share of the first, or None if it has to wait.
 
-        A job that wants several devices and finds too few free has those with the fewest jobs kept free for it, so
-        that smaller jobs behind it in the line do not keep it waiting for ever.
+        A job that wants several devices, or that somebody asked to have next, and finds too little room has the devices
+        with the fewest jobs kept free for it, so that smaller jobs behind it in the line do not keep it waiting for
+        ever.
         """
         rooms = [room for room in self._rooms.values() if room.number not in self._reserved]
         if need.n_devices == 1:
             fitting = [room for room in rooms if room.fits(need)]
             # Spread over the devices first; then where most memory is left.
             chosen = sorted(fitting, key=lambda room: (len(room.jobs), -room.free_gb, room.number))[:1]
+            if not chosen and is_urgent:
+                self._reserved |= {room.number for room in _emptiest(rooms)[:1]}
         else:
-            usable = [room for room in rooms if room.phase is _Phase.OPEN]
-            chosen = sorted(usable, key=lambda room: (len(room.jobs), room.number))[: need.n_devices]
+            chosen = _emptiest(rooms)[: need.n_devices]
             if len(chosen) == need.n_devices and any(room.jobs for room in chosen):
                 self._reserved |= {room.number for room in chosen}
                 chosen = []
@@ -167,3 +169,9 @@ class Packing:
         """Take a job off its devices."""
         for device in devices:
             del self._rooms[device].jobs[job_id]
+
+
+def _emptiest(rooms: Sequence[_Room]) -> list[_Room]:
+    """Return the open ones, those with the fewest jobs first."""
+    usable = [room for room in rooms if room.phase is _Phase.OPEN]
+    return sorted(usable, key=lambda room: (len(room.jobs), room.number))

@@ -226,7 +226,7 @@ class Schedule:
         while self._packing.has_room() and (first := self._waiting.first(hopeless)):
             need, place = first
             job_id = place[-1]
-            found = self._packing.place(job_id, need)
+            found = self._packing.place(job_id, need, is_urgent=self._jobs[job_id].rank < _BEGUN)
             if found is None:
                 hopeless.add(need)
                 continue

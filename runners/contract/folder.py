@@ -156,4 +156,5 @@ class SweepFolder:
         """Return the job folders there are, by number."""
         if not self.jobs.is_dir():
             return []
-        return [JobFolder(entry) for entry in sorted(self.jobs.iterdir()) if entry.name.isdigit()]
+        numbered = [entry for entry in self.jobs.iterdir() if entry.name.isdigit()]
+        return [JobFolder(entry) for entry in sorted(numbered, key=lambda entry: int(entry.name))]

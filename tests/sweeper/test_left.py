@@ -209,3 +209,11 @@ def test_after_a_restart_of_the_machine_no_process_is_judged(left: Left, process
     left.begin(boot_id="another")
     left.start("0001", pid=process.pid, born_at=birth_of(process.pid))
     assert left.resume()["0001"] is JobState.PAUSED
+
+
+@pytest.mark.parametrize(("op", "state"), [("stop", "CANCELLED"), ("next", "PAUSED")])
+def test_a_wish_to_cancel_that_a_controller_took_to_its_grave_is_still_one(left: Left, op: str, state: str) -> None:
+    left.begin()
+    left.start("0001")
+    left.tell("requested", name="1.0-a.json", op=op, job="0001")
+    assert left.resume()["0001"].value == state

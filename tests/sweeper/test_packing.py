@@ -142,3 +142,29 @@ def test_errors_of_a_device_are_forgotten_once_it_is_opened_again() -> None:
     packing.pop_empty()
     packing.open(0, 1, 0.0)
     assert packing.note_error((0,)) == []
+
+
+def test_a_job_that_is_asked_for_next_has_a_device_kept_for_it() -> None:
+    packing = Packing()
+    packing.open(0, 4, 24.0)
+    packing.open(1, 4, 24.0)
+    for number, device in enumerate((0, 1, 0)):
+        packing.begin_round()
+        placed = packing.place(f"small{number}", Need(1, 10.0))
+        assert placed is not None
+        assert placed[0] == (device,)
+    packing.begin_round()
+    assert packing.place("large", Need(1, 20.0), is_urgent=True) is None
+    # Device 1 has the fewest jobs: nothing else is placed there until it is empty.
+    assert packing.place("small3", Need(1, 10.0)) is None
+    packing.leave("small1", (1,))
+    packing.begin_round()
+    assert packing.place("large", Need(1, 20.0), is_urgent=True) == ((1,), 0)
+
+
+def test_without_the_wish_smaller_jobs_go_first() -> None:
+    packing = Packing()
+    packing.open(0, 4, 24.0)
+    assert packing.place("small0", Need(1, 10.0)) is not None
+    assert packing.place("large", Need(1, 20.0)) is None
+    assert packing.place("small1", Need(1, 10.0)) is not None
