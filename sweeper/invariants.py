@@ -168,6 +168,8 @@ def check_numbers(evidence: SweepEvidence) -> Iterator[Violation]:
             where = f"jobs/{job}/attempts/{number}"
             if attempt.spec_attempt not in (None, number):
                 yield Violation(3, where, f"its spec is that of attempt {attempt.spec_attempt}")
+            if attempt.broken:
+                yield Violation(3, where, f"its records cannot be read to the end: {attempt.broken}")
             for other in sorted(attempt.foreign):
                 yield Violation(3, where, f"it holds what attempt {other} wrote")
             if number not in started.get(job, set()) and (attempt.points or attempt.result is not None):

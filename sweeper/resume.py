@@ -19,11 +19,15 @@ from sweeper.probe import probe_jobs, wants_probes
 from sweeper.report import open_console, print_report
 from sweeper.requests import ask
 from sweeper.schedule import Schedule
-from sweeper.stored_sweep import asked_sweep, read_stored, refuse_changes
+from sweeper.stored_sweep import StoredSweep, asked_sweep, read_stored, refuse_changes
 from sweeper.sweep_folder import UMASKS, set_umask
+from sweeper.sync import ship_stored
 from sweeper.tracking_store import check_store, tracking_settings
 from sweeper.train import SweepRun, start_event, train_jobs
 from sweeper.weights import fetch_weights
+
+# How long a sweep that is finished waits for a store that may lack something of it.
+SHIP_S = 60.0
 
 
 def run_resume(words: Sequence[str]) -> int:
@@ -66,7 +70,7 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     if len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values()):
         console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
         print_report(sweep, console)
-        return _exit_code(left)
+        return _close(sweep, stored, left, journal, console)
     accepted = refuse_changes(stored, sweep, left)
     for change in accepted:
         console.print(Text(f"note: {change}; accepted"), soft_wrap=True)
@@ -86,6 +90,18 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
                 return exit_code
         run = SweepRun(plan, sweep, journal, machine, stored.command, forecast, left)
         return train_jobs(run, console)
+
+
+def _close(sweep: SweepFolder, stored: StoredSweep, left: LeftSweep, journal: Journal, console: Console) -> int:
+    """Do what a controller that died at the very end has not done; return the sweep's exit code."""
+    exit_code = _exit_code(left)
+    *_, last = read_journal(sweep.journal)
+    if last["event"] != "sweep_ended":
+        journal.append("sweep_ended", exit_code=exit_code)
+    settings = tracking_settings(stored.plan.settings["tracking"], sweep.path.parent)
+    if settings.uri is not None:
+        ship_stored(sweep, stored, left, settings, console, SHIP_S)
+    return exit_code
 
 
 def _exit_code(left: LeftSweep) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -143,11 +144,18 @@ class RunningAttempts:
             self._executor.kill(attempt.folder)
 
     def read(self, attempt: RunningAttempt) -> Iterator[MetricRecord]:
-        """Yield what an attempt has written since the last time."""
-        for record, behind in read_metrics(attempt.folder, attempt.offset):
-            attempt.offset = behind
-            self._watchdog.record(attempt.job.job_id, record, self._clock())
-            yield record
+        """Yield what an attempt has written since the last time; a line that is no record stops no job."""
+        while True:
+            try:
+                for record, behind in read_metrics(attempt.folder, attempt.offset):
+                    attempt.offset = behind
+                    self._watchdog.record(attempt.job.job_id, record, self._clock())
+                    yield record
+                return
+            except (ValueError, TypeError) as error:
+                told = f"a line of {attempt.folder.metrics} is damaged and passed over: {error}"
+                self._say(f"{attempt.job.job_id}: {told}")
+                attempt.offset = _behind_line(attempt.folder.metrics, attempt.offset)
 
     def look_after(self) -> None:
         """Find attempts that stand still, kill those whose time is over, and note how much memory each holds."""
@@ -205,3 +213,9 @@ class RunningAttempts:
         loss = explain_loss(exited, attempt.peak_host_gb, self._total_gb, has_killed)
         is_own_fault = exited.is_own_fault and attempt.told is None
         return AttemptEnded(job_id, AttemptOutcome.LOST, loss.kind, halves, is_own_fault), loss.reason
+
+
+def _behind_line(path: Path, offset: int) -> int:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return offset + len(file.readline())

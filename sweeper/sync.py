@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.text import Text
 
 from runners.contract.errors import UserError
@@ -11,9 +12,9 @@ from sweeper.journal import Journal
 from sweeper.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.plan import PlannedJob
 from sweeper.report import open_console
-from sweeper.stored_sweep import asked_sweep, read_stored
+from sweeper.stored_sweep import StoredSweep, asked_sweep, read_stored
 from sweeper.tracked_job import tracked_job
-from sweeper.tracking import Tracker
+from sweeper.tracking import Tracker, TrackingSettings
 from sweeper.tracking_store import tracking_settings, version_tags
 
 # A person waits for this one: longer than for the end of a sweep, and not for ever.
@@ -42,17 +43,42 @@ def run_sync(words: Sequence[str]) -> int:
             raise UserError(f"tracking store in {sweep.sweep}: none, tracking=off; name one with tracking.uri=")
         left = read_left(sweep)
         end_what_was_left_running(sweep, left, journal)
-        tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
-        tags = version_tags(left.versions)
-        axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
-        tracker.open_sweep(sweep.sweep_id, axes, {**tags, "detsweep.command": shlex.join(stored.command)})
-        ship_left(tracker, stored.plan.jobs, sweep, left)
-        is_done = all(state.is_terminal for state in left.states.values())
-        tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report)
-        n_waiting = tracker.close(LIMIT_S)
+        n_waiting = ship_stored(sweep, stored, left, settings, console, LIMIT_S)
+    return 1 if n_waiting else 0
+
+
+def ship_stored(
+    sweep: SweepFolder,
+    stored: StoredSweep,
+    left: LeftSweep,
+    settings: TrackingSettings,
+    console: Console,
+    limit_s: float,
+) -> int:
+    """Ship everything of a sweep that does not run, and close its runs; say what came of it.
+
+    Args:
+        sweep: its folder, whose journal the caller owns.
+        stored: its plan.
+        left: where its jobs stand.
+        settings: the store.
+        console: where to print.
+        limit_s: how long to wait for the store.
+
+    Returns:
+        How many records are still waiting.
+    """
+    tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
+    tags = version_tags(left.versions)
+    axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
+    tracker.open_sweep(sweep.sweep_id, axes, {**tags, "detsweep.command": shlex.join(stored.command)})
+    ship_left(tracker, stored.plan.jobs, sweep, left)
+    is_done = all(state.is_terminal for state in left.states.values())
+    tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report)
+    n_waiting = tracker.close(limit_s)
     told = f"{n_waiting} records are still waiting" if n_waiting else "the tracking store has everything"
     console.print(Text(f"sweep {sweep.path}: {told}"), soft_wrap=True)
-    return 1 if n_waiting else 0
+    return n_waiting
 
 
 def ship_left(tracker: Tracker, jobs: Sequence[PlannedJob], sweep: SweepFolder, left: LeftSweep) -> None:

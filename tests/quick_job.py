@@ -306,6 +306,13 @@ def _take_memory() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _write_nonsense() -> None:
+    """Write a line into the records that is none."""
+    newest = max(Path("attempts").iterdir(), key=lambda path: int(path.name))
+    with (newest / "metrics.jsonl").open("ab") as file:
+        file.write(b"\x00\xff no record\n")
+
+
 _FAULTS = {
     "raise": _raise,
     "segfault": lambda: ctypes.string_at(0),
@@ -316,5 +323,6 @@ _FAULTS = {
     "orphan": _leave_an_orphan,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "take memory": _take_memory,
+    "nonsense": _write_nonsense,
     "quit": lambda: os._exit(5),
 }

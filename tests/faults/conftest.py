@@ -1,11 +1,14 @@
 """Every sweep that a fault test has left keeps its promises, or the test has failed."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.driver import Driver
+from tests.quick_job import Play
 
 
 @pytest.fixture
@@ -15,9 +18,39 @@ def drive(tmp_path: Path) -> Iterator[Driver]:
     try:
         yield driver
         if not driver.is_unverifiable:
-            driver.verify()
+            driver.verify_all()
     finally:
         driver.close()
+
+
+@pytest.fixture(scope="session")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep that lost its power: job 0001 is completed, job 0002 has two states and was running."""
+    driver = Driver(tmp_path_factory.mktemp("killed"))
+    driver.train(play=Play(iteration_s=0.08))
+    driver.until(lambda: driver.n_iterations("0002") > 9)
+    driver.cut_the_power()
+    return driver.sweep.path
+
+
+@pytest.fixture
+def killed_here(killed: Path, drive: Driver) -> Driver:
+    """A project folder with a copy of that sweep."""
+    shutil.copytree(killed, drive.folder / "outputs" / killed.name)
+    return drive
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "detsweep-test", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +59,5 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
     driver = Driver(tmp_path_factory.mktemp("undisturbed"))
     command = driver.train()
     assert command.wait() == 0, command.said
-    driver.verify()
+    driver.verify_all()
     return driver.numbers()

@@ -170,16 +170,10 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _killed_in_the_first_job(drive: Driver) -> None:
-    command = drive.train(play=SLOW)
+    drive.train(play=SLOW)
     drive.until(lambda: drive.has_checkpoint("0001"))
     drive.until(lambda: bool(drive.events("process")))
-    # All at once, as a machine that loses its power: the job saves nothing more.
-    everything = psutil.Process(command.process.pid).children(recursive=True)
-    for process in everything:
-        process.suspend()
-    for process in everything:
-        process.kill()
-    command.kill()
+    drive.cut_the_power()
 
 
 def test_row_12_a_process_that_has_the_number_of_an_old_job_is_left_alone(

@@ -1,18 +1,21 @@
 """Rows 20 to 24 and 28: a disk that is full, failing or read-only, and files that are torn."""
 
+import json
 import os
+import random
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from runners.contract.checkpoint_files import find_resume_point
+from runners.contract.records import AttemptResult
+from runners.contract.states import AttemptOutcome
 from tests.faults.driver import Driver
-from tests.quick_job import Play
+from tests.quick_job import Fault, Play
 
 Numbers = dict[str, dict[str, float]]
 
@@ -41,19 +44,6 @@ def test_row_20_a_full_disk_at_a_checkpoint_leaves_the_older_one_and_stops_the_s
     assert not list(checkpoints.glob(".*"))
     assert drive.run("resume").process.returncode == 0, drive.commands[-1].said
     assert drive.numbers() == undisturbed
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "detsweep-test", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_row_20_a_disk_that_is_really_full(drive: Driver, small_disk: Path) -> None:
@@ -110,3 +100,134 @@ def test_row_21_a_failing_disk_stops_the_sweep_and_nothing_is_called_done_that_w
     resumed = drive.run("resume")
     assert resumed.process.returncode == 0, resumed.said
     assert drive.numbers() == undisturbed
+
+
+def test_row_22_a_sweep_that_does_not_fit_is_refused_before_it_starts(drive: Driver, small_disk: Path) -> None:
+    refused = drive.train(f"output_dir={small_disk}")
+    assert refused.wait() == 2
+    assert "needs about" in refused.said
+    assert "check_disk=false" in refused.said
+    assert not list(small_disk.glob("*/journal.jsonl"))
+
+
+CUTS = {
+    "to nothing": lambda n: 0,
+    "to a byte": lambda n: 1,
+    "to a half": lambda n: n // 2,
+    "by a byte": lambda n: n - 1,
+}
+
+
+def _cut(path: Path, cut: str) -> None:
+    os.truncate(path, CUTS[cut](path.stat().st_size))
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("suffix", [".pth", ".pth.sha256"])
+def test_row_23_a_torn_checkpoint_gives_way_to_the_older_one(
+    killed_here: Driver, undisturbed: Numbers, suffix: str, cut: str
+) -> None:
+    _cut(killed_here.sweep.job("0002").checkpoints / f"a1_epoch_2{suffix}", cut)
+    resumed = killed_here.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert "checkpoint a1_epoch_2.pth is damaged; going on from an older one" in resumed.said
+    assert killed_here.events("started", "0002")[-1]["resume"] == "checkpoints/a1_epoch_1.pth"
+    assert killed_here.numbers() == undisturbed
+
+
+def test_row_23_with_all_checkpoints_torn_the_job_begins_anew(killed_here: Driver, undisturbed: Numbers) -> None:
+    for state in killed_here.sweep.job("0002").checkpoints.glob("a1_epoch_*.pth"):
+        _cut(state, "to a half")
+    resumed = killed_here.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert killed_here.events("started", "0002")[-1]["resume"] is None
+    assert killed_here.numbers() == undisturbed
+
+
+@pytest.mark.parametrize("cut", ["to nothing", "to a byte", "to a half"])
+def test_row_23_a_torn_result_is_no_result(killed_here: Driver, undisturbed: Numbers, cut: str) -> None:
+    attempt = killed_here.attempt("0002", 1)
+    AttemptResult(1, AttemptOutcome.COMPLETED, checkpoint="checkpoints/a1_best.pth").write(attempt)
+    _cut(attempt.result, cut)
+    resumed = killed_here.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert killed_here.events("ended", "0002")[0]["outcome"] == "lost"
+    assert killed_here.numbers() == undisturbed
+
+
+def test_row_23_a_torn_result_of_a_completed_job_is_found_by_verify(killed_here: Driver) -> None:
+    assert killed_here.run("resume").process.returncode == 0
+    _cut(killed_here.attempt("0001", 1).result, "to a half")
+    found = killed_here.run("verify", "--json")
+    assert found.process.returncode == 1
+    (violation,) = json.loads(found.said)["violations"]
+    assert violation["invariant"] == 4
+    assert violation["where"].startswith("journal.jsonl:")
+    assert "result.json is missing or torn" in violation["message"]
+    killed_here.is_unverifiable = True
+
+
+def test_row_23_nonsense_in_the_records_of_a_job_stops_no_other(drive: Driver, undisturbed: Numbers) -> None:
+    command = drive.train(play=Play(faults=(Fault("nonsense", job="0001", iteration=3),)))
+    assert command.wait() in (0, 1), command.said
+    assert drive.states["0002"] == "COMPLETED"
+    assert drive.numbers()["0002"] == undisturbed["0002"]
+    assert "a line of " in command.said
+    found = drive.verify()["violations"]
+    assert [(violation["invariant"], violation["where"]) for violation in found] == [(3, "jobs/0001/attempts/1")]
+    drive.is_unverifiable = True
+
+
+def test_row_24_an_output_folder_that_cannot_be_written_is_refused(drive: Driver, small_disk: Path) -> None:
+    remounted = subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], capture_output=True, text=True)
+    if remounted.returncode:
+        pytest.skip(f"nothing can be mounted read-only here: {remounted.stderr.strip()}")
+    for output_dir in (small_disk, small_disk / "deeper"):
+        refused = drive.train(f"output_dir={output_dir}", "check_disk=false")
+        assert refused.wait() == 2, refused.said
+        assert f"output folder in output_dir={output_dir}" in refused.said
+
+
+def test_row_28_a_journal_damaged_in_the_middle_is_refused_and_can_be_rebuilt(
+    killed_here: Driver, undisturbed: Numbers
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    journal = killed_here.sweep.journal
+    lines = journal.read_bytes().splitlines(keepends=True)
+    number = chance.randrange(len(lines) - 1)
+    lines[number] = chance.randbytes(40).replace(b"\n", b" ") + b"\n"
+    journal.write_bytes(b"".join(lines))
+    before = journal.read_bytes()
+    for verb in ("resume", "verify", "sync"):
+        refused = killed_here.run(verb)
+        assert refused.process.returncode == 2, refused.said
+        assert f"journal damaged at line {number + 1}" in refused.said
+        assert "--rebuild-journal" in refused.said
+    assert journal.read_bytes() == before
+    assert len(killed_here.sweeps) == 1
+    rebuilt = killed_here.run("verify", "--rebuild-journal")
+    assert rebuilt.process.returncode == 0, rebuilt.said
+    (kept,) = killed_here.sweep.path.glob("journal.damaged-*.jsonl")
+    assert kept.read_bytes() == before
+    resumed = killed_here.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert killed_here.numbers() == undisturbed
+
+
+def test_row_28_a_journal_that_is_gone_is_rebuilt_from_the_folders(killed_here: Driver, undisturbed: Numbers) -> None:
+    killed_here.sweep.journal.unlink()
+    rebuilt = killed_here.run("verify", "--rebuild-journal")
+    assert rebuilt.process.returncode == 0, rebuilt.said
+    assert killed_here.states == {"0001": "COMPLETED", "0002": "RUNNING"}
+    resumed = killed_here.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert [event["attempt"] for event in killed_here.events("started", "0001")] == [1]
+    assert killed_here.numbers() == undisturbed
+
+
+def test_row_28_a_journal_in_order_is_not_rebuilt(killed_here: Driver) -> None:
+    refused = killed_here.run("verify", "--rebuild-journal")
+    assert refused.process.returncode == 2
+    assert "there is nothing to rebuild" in refused.said

@@ -272,6 +272,7 @@ BROKEN_BY_FOLDERS: list[tuple[int, Callable[[], SweepEvidence], str]] = [
     (1, lambda: evidence(*WHOLE, stored=["0001", "0002", "0003"]), "job 0003 is nowhere though"),
     (2, lambda: evidence(*WHOLE[:9], living=[_process("0002", 1)]), "process 77 of attempt 1 lives beside attempt 2"),
     (3, lambda: _attempt_with(spec_attempt=2), "its spec is that of attempt 2"),
+    (3, lambda: _attempt_with(broken="no JSON"), "its records cannot be read to the end: no JSON"),
     (3, lambda: _attempt_with(foreign=frozenset({4})), "it holds what attempt 4 wrote"),
     (3, lambda: _completed_with(attempts=completed(2).attempts), "the journal never started it"),
     (3, lambda: _completed_with(foreign_checkpoints=("a7_best.pth",)), "no attempt of this number has a folder"),
