@@ -1,4 +1,4 @@
-"""What stays of a job's checkpoints, and whose its files are."""
+"""What stays of a job's checkpoints where more than the best is kept, and whose its files are."""
 
 import stat
 from pathlib import Path
@@ -16,12 +16,6 @@ pytestmark = pytest.mark.train
 
 def names_of(job: JobFolder) -> set[str]:
     return {path.name for path in job.checkpoints.iterdir()}
-
-
-def test_best_alone_stays_unless_asked_otherwise(server: WarmServer, make_job: JobMaker) -> None:
-    job = make_job("n_epochs=2")
-    server.run(job, keep="best")
-    assert names_of(job) == {"a1_best.pth"}
 
 
 def test_best_and_last_stay_and_make_a_whole_state(server: WarmServer, make_job: JobMaker) -> None:
