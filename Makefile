@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 
-.PHONY: setup demo test check gpu-check bench clean
+.PHONY: setup demo test soak check gpu-check bench clean
 
 setup: $(STAMP)
 
@@ -22,6 +22,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -q
+
+# Trains a real sweep, kills it at least 24 times at random moments, and verifies what is left; about ten minutes on two cores.
+soak: setup
+	$(BIN)/python -m benchmarks.soak
 
 check: setup
 	$(BIN)/ruff check .
