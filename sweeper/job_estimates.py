@@ -1,5 +1,6 @@
 """What the jobs of a sweep will need on this machine's devices, and how that is corrected by what they really took."""
 
+import contextlib
 import dataclasses
 import platform
 import time
@@ -14,7 +15,7 @@ from sweeper.estimates import DeviceKind, Estimate, Estimator
 from sweeper.machine import Capacity
 from sweeper.measurements import append_measurement, probe_key, read_measurements
 from sweeper.packing import Need
-from sweeper.plan import PlannedJob
+from sweeper.plan import OWN_ENTRY, PlannedJob
 from sweeper.slots import Slot, threads_per_device_share
 from sweeper.workload import Workload, read_workload
 
@@ -46,7 +47,7 @@ class JobForecast:
         self._packs_by_memory = any(offer.memory_gb for offer in capacity.offers)
         n_threads = threads_per_device_share(capacity.offers, n_jobs, capacity.n_cores)
         device = capacity.devices[0]
-        name = device.name if device.kind == "cuda" else platform.processor() or platform.machine()
+        name = device.name if device.kind == "cuda" else processor_name()
         self._device = DeviceKind(device.kind, name, n_threads)
         self._output_dir = output_dir
         self._clock = clock
@@ -79,7 +80,8 @@ class JobForecast:
             "probe" if spec.mode == "probe" else "job",
             time.time(),
         )
-        append_measurement(self._output_dir, measured)
+        if self._settings["entry"] == OWN_ENTRY:  # what another module takes says nothing of training
+            append_measurement(self._output_dir, measured)
         self._measured.add(measured.key)
         if self._clock() < self._next_s:
             return False
@@ -112,6 +114,16 @@ class JobForecast:
             workload = read_workload(job.config, _n_images(job), *self._split(job), n_devices)
             self._workloads[job.job_id] = workload
         return self._workloads[job.job_id]
+
+
+def processor_name(listed: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's model, which tells machines of one architecture apart where output folders are shared."""
+    with contextlib.suppress(OSError):
+        for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return " ".join(value.split())
+    return platform.processor() or platform.machine()
 
 
 def _n_images(job: PlannedJob) -> dict[str, int]:
