@@ -100,7 +100,8 @@ class Soak:
                 code = process.returncode
             if code == 0:
                 return
-            if code != -signal.SIGKILL:
+            # A server that was killed too often stops its controller, which can be resumed as well.
+            if code not in (-signal.SIGKILL, 3):
                 raise RuntimeError(f"ended with {code}; its words are in {self._log}")
             if not sweeps_in(self.folder)[self.n_sweeps - 1 :]:  # killed before there was anything to resume
                 process = self._begin("train", *self.trial.words, *PATIENT)
@@ -179,14 +180,14 @@ def differences(undisturbed: SweepFolder, killed: SweepFolder) -> list[str]:
     return found
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run a soak; return 0 if nothing was lost."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="jobs that only look like training, no tracking")
     parser.add_argument("--kills", type=int, help="at least so many")
     parser.add_argument("--seed", type=int, help="of the random moments; another one each time by default")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     chosen = QUICK if options.quick else REAL
     trial = Trial(chosen.words, options.kills or chosen.n_kills, chosen.longest_s, chosen.environment)
     seed = secrets.randbits(32) if options.seed is None else options.seed

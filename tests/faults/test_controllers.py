@@ -1,10 +1,8 @@
 """Rows 4 to 6, 8, 12, 13, 33, 35, 36: the controller is killed, interrupted, doubled, or misled about time or place."""
 
-import contextlib
 import itertools
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from benchmarks.soak import main as soak
 from runners.contract.failpoints import EXIT_STATUS, VARIABLE
 from runners.contract.folder import SweepFolder
 from sweeper.processes import birth_of
@@ -49,39 +48,11 @@ def test_row_04_a_controller_that_is_killed_leaves_no_job_and_no_work_is_lost(
     assert drive.numbers() == undisturbed
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_row_04_random_kills_of_controller_and_jobs_change_no_number(
-    drive: Driver, undisturbed: Numbers, number: int
-) -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")  # shown if the test fails
-    chance = random.Random(seed)
-    command = drive.train(play=Play(iteration_s=0.08), env={"PYTHONHASHSEED": "0"})
-    n_kills = 0
-    while command.process.poll() is None and n_kills < 4:
-        drive.until(lambda: bool(drive.sweeps))
-        time.sleep(chance.uniform(0.0, 1.2))
-        victims = [("controller", command.process.pid)]
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victims += [("job or server", p.pid) for p in psutil.Process(command.process.pid).children(recursive=True)]
-        what, pid = chance.choice(victims)
-        print(f"kill {what} {pid}")
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-            n_kills += 1
-        if what == "controller":
-            command.wait()
-            command = drive.begin("resume", play=Play(iteration_s=0.08))
-    for _ in range(3):
-        code = command.wait()
-        assert code in (0, 1), command.said
-        if code == 0:
-            break
-        # A job that was killed three times has failed by then, and is tried again as a user would.
-        assert drive.run("retry", "--failed").process.returncode == 0, drive.commands[-1].said
-        command = drive.begin("resume")
-    assert set(drive.states.values()) == {"COMPLETED"}
-    assert drive.numbers() == undisturbed
+def test_rows_01_and_04_random_kills_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = soak(["--quick", "--kills", "6", "--folder", str(tmp_path / "soak")])
+    said = capsys.readouterr().out  # begins with the seed of the random moments
+    assert code == 0, said
+    assert "nothing was lost" in said
 
 
 # How often each place is passed before the end comes: at least once for each kind of event or file.
