@@ -62,7 +62,7 @@ class JobEstimates(Protocol):
         """Take in what a finished job took; return whether others should be estimated again now."""
 
 
-@dataclass
+@dataclass(repr=False)  # `signal` asks for the text of a handler, and with it of every job
 class Controller:
     """Runs one plan in one sweep folder.
 

@@ -88,7 +88,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
         tags = run_tags()
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
         tracker.open_sweep(folder.sweep_id, axes, {**tags, **run.tags, "detsweep.command": shlex.join(run.command)})
-        if run.left is not None:
+        if run.left is not None and tracking.uri is not None:
             ship_left(tracker, plan.jobs, folder, run.left)
         controller = Controller(
             {job.job_id: job for job in plan.jobs},
