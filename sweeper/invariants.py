@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.evidence import JournalLine, SweepEvidence
+from sweeper.wording import count
 
 # event -> states of its job before it; None: the job was not there
 _BEFORE: Mapping[str, tuple[str | None, ...]] = {
@@ -288,11 +289,12 @@ def _end_words(line: JournalLine) -> str:
 
 
 def uncounted_retries(evidence: SweepEvidence) -> list[str]:
-    """Return a line for each attempt that was followed by another and did not count against its job."""
+    """Return a line for each job with attempts that were followed by another and did not count against it."""
     found = []
-    for line in evidence.lines:
-        if line.kind == "ended" and line.state == "PAUSED" and not line.event.get("counted"):
-            reason = line.event.get("reason")
-            words = f"{_end_words(line)}: {reason}" if reason else _end_words(line)
-            found.append(f"{at(line)}: job {line.job} attempt {_attempt(line)} does not count: {words}")
+    for job, story in sorted(evidence.lines_by_job().items()):
+        ends = [line for line in story if line.kind == "ended" and line.state == "PAUSED" and not line.event["counted"]]
+        causes = Counter(line.event.get("reason") or _end_words(line) for line in ends)
+        if ends:
+            told = ", ".join(f"{n} x {cause}" for cause, n in causes.most_common())
+            found.append(f"job {job}: {count(len(ends), 'attempt')} not counted against it: {told}")
     return found

@@ -161,7 +161,9 @@ def test_row_14_out_of_memory_is_tried_once_with_half_the_images(drive: Driver) 
     failed = drive.events("ended", "0001")[0]
     assert (failed["outcome"], failed["kind"], failed["state"]) == ("failed", "oom", "PAUSED")
     assert "half the images" in command.said
-    assert "out of memory" in command.said[command.said.index("Comparison") :]  # beside the job's numbers
+    told = command.said[command.said.index("Comparison") :]
+    assert "_seed0 †" in told  # the job that was halved, and not the other
+    assert "† did not fit into memory and was trained with fewer images per step" in told
 
 
 def test_row_14_out_of_memory_again_has_failed(drive: Driver) -> None:

@@ -364,9 +364,12 @@ def test_a_changed_config_that_a_user_accepted_is_no_violation() -> None:
     assert only(evidence(*WHOLE, again, jobs=jobs), 7) == []
 
 
-def test_attempts_that_do_not_count_are_listed() -> None:
-    sweep = evidence(planned("0001"), started("0001"), lost("0001", 1, counted=False, reason="its controller died"))
-    told = "journal.jsonl:3: job 0001 attempt 1 does not count: lost(lost): its controller died"
+def test_attempts_that_do_not_count_are_told_by_their_causes() -> None:
+    died = {"counted": False, "reason": "its controller died"}
+    attempts = [(started("0001", n), lost("0001", n, **died)) for n in (1, 2)]
+    paused = ended("0001", 3, "interrupted", "PAUSED")
+    sweep = evidence(planned("0001"), *(one for pair in attempts for one in pair), started("0001", 3), paused)
+    told = "job 0001: 3 attempts not counted against it: 2 x its controller died, 1 x interrupted"
     assert uncounted_retries(sweep) == [told]
 
 
