@@ -16,7 +16,8 @@ from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
+# The first import of the training stack takes a busy machine a minute.
+PATIENCE_S = 240.0
 
 
 class WarmServer:
