@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runners.contract.failpoints import EXIT_STATUS, VARIABLE
 from tests.faults.driver import Driver
 from tests.quick_job import Play
 
@@ -37,6 +38,21 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def killed_here(killed: Path, drive: Driver) -> Driver:
     """A project folder with a copy of that sweep."""
     shutil.copytree(killed, drive.folder / "outputs" / killed.name)
+    return drive
+
+
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep whose controller ended when everything was planned and no event was written."""
+    driver = Driver(tmp_path_factory.mktemp("planned"))
+    assert driver.train(env={VARIABLE: "journal.append.before:1"}).wait() == EXIT_STATUS
+    return driver.sweep.path
+
+
+@pytest.fixture
+def planned_here(planned: Path, drive: Driver) -> Driver:
+    """A project folder with a copy of that sweep."""
+    shutil.copytree(planned, drive.folder / "outputs" / planned.name)
     return drive
 
 

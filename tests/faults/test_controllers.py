@@ -15,10 +15,11 @@ import psutil
 import pytest
 
 from benchmarks.soak import main as soak
-from runners.contract.failpoints import EXIT_STATUS, VARIABLE
+from runners.contract.failpoints import EXIT_STATUS, FAILPOINTS, VARIABLE
 from runners.contract.folder import SweepFolder
 from sweeper.processes import birth_of
 from tests.faults.driver import Driver, lives
+from tests.faults.test_store import OUTBOX_STOPS
 from tests.quick_job import Play
 
 Numbers = dict[str, dict[str, float]]
@@ -49,45 +50,56 @@ def test_row_04_a_controller_that_is_killed_leaves_no_job_and_no_work_is_lost(
 
 
 def test_rows_01_and_04_random_kills_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = soak(["--quick", "--kills", "6", "--folder", str(tmp_path / "soak")])
+    code = soak(["--quick", "--kills", "5", "--folder", str(tmp_path / "soak")])
     said = capsys.readouterr().out  # begins with the seed of the random moments
     assert code == 0, said
     assert "nothing was lost" in said
 
 
 # How often each place is passed before the end comes: at least once for each kind of event or file.
-CONTROLLER_STOPS = [
-    *(f"journal.append.before:{n}" for n in (1, 3, 4, 6, 9)),
+NEW_SWEEP_STOPS = [
+    *("json.rename.before:1", "json.rename.before:4", "json.rename.after:4"),
+    *("journal.append.before:1", "journal.append.after:4", "spawn.after:1"),
+]
+PLANNED_SWEEP_STOPS = [
+    *(f"journal.append.before:{n}" for n in (4, 9)),
     *(f"journal.append.after:{n}" for n in range(1, 9)),
-    *(f"{name}:{n}" for name in ("spawn.before", "spawn.after") for n in (1, 2)),
-    *(
-        "json.rename.before:1",
-        "json.rename.before:3",
-        "json.rename.before:4",
-        "json.rename.after:1",
-        "json.rename.after:4",
-    ),
+    *("spawn.before:1", "spawn.after:2"),
 ]
 JOB_STOPS = [
-    *(f"{name}:{n}@1" for name in ("checkpoint.rename.before", "checkpoint.rename.after") for n in (1, 2, 5)),
-    *(f"{name}:{n}@1" for name in ("json.rename.before", "json.rename.after") for n in (1, 4)),
+    *("checkpoint.rename.before:1@1", "checkpoint.rename.before:5@1"),
+    *("checkpoint.rename.after:1@1", "checkpoint.rename.after:2@1"),
+    *("json.rename.before:1@1", "json.rename.before:4@1", "json.rename.after:4@1"),
     *("line.append.before:1@1", "line.append.after:12@1"),
 ]
 
 
-@pytest.mark.parametrize("stop", CONTROLLER_STOPS)
-def test_row_05_a_controller_that_ends_at_a_failpoint_is_followed_to_the_same_numbers(
+def test_row_05_every_failpoint_is_run() -> None:
+    stops = [*NEW_SWEEP_STOPS, *PLANNED_SWEEP_STOPS, *JOB_STOPS, *OUTBOX_STOPS]
+    assert {stop.partition(":")[0] for stop in stops} == set(FAILPOINTS)
+
+
+@pytest.mark.parametrize("stop", NEW_SWEEP_STOPS)
+def test_row_05_a_new_sweep_that_ends_at_a_failpoint_is_followed_to_the_same_numbers(
     drive: Driver, undisturbed: Numbers, stop: str
 ) -> None:
     command = drive.train(env={VARIABLE: stop})
     assert command.wait() == EXIT_STATUS, command.said
-    if not drive.sweeps:  # it had not come to the plan: nothing is there that could be resumed
-        command = drive.train()
-        assert command.wait() == 0, command.said
-    else:
-        code, said = resume(drive)
-        assert code == 0, said
+    # Where it had not come to the plan, nothing is there that could be resumed.
+    again = drive.run("resume") if drive.sweeps else drive.train()
+    assert again.wait() == 0, again.said
     assert drive.numbers(drive.sweeps[-1]) == undisturbed
+
+
+@pytest.mark.parametrize("stop", PLANNED_SWEEP_STOPS)
+def test_row_05_a_controller_that_ends_at_a_failpoint_is_followed_to_the_same_numbers(
+    planned_here: Driver, undisturbed: Numbers, stop: str
+) -> None:
+    stopped = planned_here.run("resume", env={VARIABLE: stop})
+    assert stopped.process.returncode == EXIT_STATUS, stopped.said
+    resumed = planned_here.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert planned_here.numbers() == undisturbed
 
 
 @pytest.mark.parametrize("stop", JOB_STOPS)
