@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.states import JobState
-from sweeper.progress import Progress, failure_lines
+from sweeper.progress import Progress, log_lines
 from sweeper.report import find_sweep, open_console
 from sweeper.status import head_lines, print_way_on, sweep_state
 from sweeper.sweep_reader import SweepReader, follow, is_live
@@ -67,7 +67,7 @@ def _watch(view: SweepView, reader: SweepReader, console: Console) -> None:
                 has_ended = news["event"] == "sweep_ended"
                 if news["event"] == "ended":
                     job = view.jobs[news["job"]]
-                    for line in failure_lines(view.attempt_folder(job), job):
+                    for line in log_lines(view.attempt_folder(job)) if job.state is JobState.FAILED else []:
                         progress.say(line)
             if has_ended or not was_live:
                 return

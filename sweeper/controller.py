@@ -37,7 +37,7 @@ from sweeper.orders import Orders, handle_and_note
 from sweeper.packing import MAX_DEVICE_ERRORS, Need
 from sweeper.plan import PlannedJob
 from sweeper.processes import birth_of
-from sweeper.progress import Display
+from sweeper.progress import Display, log_lines
 from sweeper.requests import Request
 from sweeper.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
 from sweeper.schedule import Schedule
@@ -46,7 +46,6 @@ from sweeper.tracked_job import tracked_job
 from sweeper.tracking import Tracker
 
 TICK_S = 0.5
-N_LOG_LINES = 10
 # An expectation that changes by less is left as it is: no order depends on it.
 NEWS_SHARE = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -282,7 +281,8 @@ class Controller:
         reason = _whole_reason(over, aftermath)
         self._tell_end(over, aftermath, reason)
         if aftermath.state is JobState.FAILED and self.settings.mode == "train":
-            self._show_log(over.attempt.folder)
+            for line in log_lines(over.attempt.folder):
+                self.display.say(line)
         self.tracker.end_job(over.attempt.folder, aftermath.state, reason)
         if aftermath.stops_sweep and self._schedule.stopping is None:
             self.display.say(f"disk full: {reason}; nothing more is started")
@@ -325,12 +325,6 @@ class Controller:
         for record in self.journal.append_all(told) if told else []:
             self.display.event(record)
         return events
-
-    def _show_log(self, attempt: AttemptFolder) -> None:
-        self.display.say(f"  log: {attempt.log}")
-        lines = attempt.log.read_text(encoding="utf-8", errors="replace").splitlines() if attempt.log.exists() else []
-        for line in lines[-N_LOG_LINES:]:
-            self.display.say(f"  | {line}")
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from runners.contract.folder import AttemptFolder
 from runners.contract.records import MetricRecord
-from runners.contract.states import JobState
 from sweeper.finish_time import time_left_s
 from sweeper.sweep_summary import summary_lines
 from sweeper.sweep_table import SweepTable
@@ -130,10 +129,8 @@ def event_line(event: Mapping[str, Any], job: JobView | None, has_table: bool) -
     return ""
 
 
-def failure_lines(attempt: AttemptFolder, job: JobView) -> list[str]:
-    """Return the path of a failed attempt's log and its last lines; none if the job has not failed."""
-    if job.state is not JobState.FAILED:
-        return []
+def log_lines(attempt: AttemptFolder) -> list[str]:
+    """Return what is shown of an attempt that has failed: the path of its log, and its last lines."""
     try:
         lines = attempt.log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -8,9 +8,8 @@ from rich.console import Console
 
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import MetricRecord
-from runners.contract.states import JobState
-from sweeper.progress import Progress, failure_lines
-from sweeper.sweep_view import JobView, SweepView
+from sweeper.progress import Progress, log_lines
+from sweeper.sweep_view import SweepView
 
 TRAINING = {"phase": "train", "epoch": 3, "n_epochs": 12, "iteration": 30, "n_iterations": 120}
 
@@ -112,7 +111,6 @@ def test_in_a_terminal_the_table_stays_below_the_lines() -> None:
 def test_the_end_of_a_failed_attempts_log_is_shown_and_no_other(tmp_path: Path) -> None:
     attempt = AttemptFolder(tmp_path)
     attempt.log.write_text("".join(f"line {number}\n" for number in range(30)))
-    failed = failure_lines(attempt, JobView("0001", state=JobState.FAILED))
+    failed = log_lines(attempt)
     assert failed[0] == f"  log: {tmp_path}/log.txt"
     assert failed[1:] == [f"  | line {number}" for number in range(20, 30)]
-    assert failure_lines(attempt, JobView("0001", state=JobState.PAUSED)) == []
