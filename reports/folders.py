@@ -168,7 +168,7 @@ def _read_measured(folder: JobFolder) -> tuple[dict[str, float], dict[str, tuple
                 last |= record.values
                 for name in points.keys() & record.values.keys():
                     points[name].append(Point(record.step, record.values[name]))
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise UserError(f"metrics in {attempt.metrics}: damaged ({error}); remove the damaged line") from error
     return last, {name: fold_points(found) for name, found in points.items() if found}
 

@@ -58,6 +58,15 @@ def print_report(sweep: SweepFolder, console: Console) -> None:
     _print(sweep, sweep.report, console)
 
 
+def try_report(sweep: SweepFolder, console: Console) -> None:
+    """Do the same at a sweep's end; what cannot be read is told, and changes nothing of what the sweep has achieved."""
+    try:
+        print_report(sweep, console)
+    except UserError as error:
+        for line in error.lines():
+            console.print(Text(line), soft_wrap=True)
+
+
 def _print(source: object, out: Path, console: Console) -> None:
     from reports.read import Experiment
     from reports.sweep_report import write_report

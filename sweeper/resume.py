@@ -16,7 +16,7 @@ from sweeper.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.machine import find_capacity, hold_machine
 from sweeper.ownership import prove_lock
 from sweeper.probe import probe_jobs, wants_probes
-from sweeper.report import open_console, print_report
+from sweeper.report import open_console, try_report
 from sweeper.requests import ask
 from sweeper.schedule import Schedule
 from sweeper.stored_sweep import StoredSweep, asked_sweep, read_stored, refuse_changes
@@ -69,7 +69,7 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     states = left.states
     if len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values()):
         console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
-        print_report(sweep, console)
+        try_report(sweep, console)
         return _close(sweep, stored, left, journal, console)
     accepted = refuse_changes(stored, sweep, left)
     for change in accepted:

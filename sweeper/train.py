@@ -23,7 +23,7 @@ from sweeper.machine import Machine
 from sweeper.plan import Plan
 from sweeper.processes import birth_of, boot_id
 from sweeper.progress import Progress
-from sweeper.report import print_report
+from sweeper.report import try_report
 from sweeper.running import Limits
 from sweeper.sweep_folder import UMASKS
 from sweeper.sweep_view import SweepView
@@ -109,9 +109,11 @@ def train_jobs(run: SweepRun, console: Console) -> int:
             # The disk does not take what happens next; what the store has not received waits for the resumed sweep.
             tracker.close(0.0)
             raise
-    print_report(folder, console)
-    tracker.end_sweep("FINISHED" if exit_code in (0, 1) else "KILLED", folder.report)
-    n_waiting = tracker.close(DRAIN_S)
+    try:
+        try_report(folder, console)
+    finally:
+        tracker.end_sweep("FINISHED" if exit_code in (0, 1) else "KILLED", folder.report)
+        n_waiting = tracker.close(DRAIN_S)
     if n_waiting:
         told = f"note: {n_waiting} records have not reached the tracking store; they are kept in {folder.path}"
         console.print(Text(f"{told}; detsweep sync ships them"), soft_wrap=True)
