@@ -1,8 +1,9 @@
 """``python -m tests.faults.patched VERB ...``: the command line with shorter patience, or with GPUs that are not there.
 
-``DETSWEEP_TEST_PATCHES`` maps ``module:NAME`` to a value; ``DETSWEEP_TEST_GPUS`` names a JSON file of GPUs, which is
-read again for every question, so that a test can take one away; ``DETSWEEP_TEST_CLOCK`` names a file: once it is there,
-the wall clock is that many seconds off. Everything else is the real thing.
+``DETSWEEP_TEST_PATCHES`` maps ``module:NAME`` to a value (`NOTHING` for a function that does nothing);
+``DETSWEEP_TEST_GPUS`` names a JSON file of GPUs, which is read again for every question, so that a test can take one
+away; ``DETSWEEP_TEST_CLOCK`` names a file: once it is there, the wall clock is that many seconds off. Everything else
+is the real thing.
 """
 
 import functools
@@ -17,6 +18,7 @@ from pathlib import Path
 from sweeper.cli import main
 from tests.faults import fake_nvml
 
+NOTHING = "does nothing"
 PATCHES, CLOCK = "DETSWEEP_TEST_PATCHES", "DETSWEEP_TEST_CLOCK"
 
 
@@ -27,7 +29,9 @@ def patch_and_run(words: Sequence[str]) -> int:
     for place, value in json.loads(os.environ.get(PATCHES, "{}")).items():
         module_name, name = place.split(":")
         module = importlib.import_module(module_name)
-        if isinstance(value, dict):  # keyword arguments that a class or function is called with from now on
+        if value == NOTHING:
+            value = _do_nothing
+        elif isinstance(value, dict):  # keyword arguments that a class or function is called with from now on
             value = functools.partial(getattr(module, name), **value)
         elif not hasattr(module, name):
             raise AttributeError(place)
@@ -39,6 +43,10 @@ def patch_and_run(words: Sequence[str]) -> int:
         pool.take_lease = lambda node: take_lease(fake_nvml.node_of(node) if node else node)
     sys.argv = ["detsweep", *words]
     return main(words)
+
+
+def _do_nothing(*_: object) -> None:
+    """Stand where something worked."""
 
 
 def _patch_clock(flag: Path) -> None:

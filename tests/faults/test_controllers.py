@@ -19,6 +19,7 @@ from runners.contract.failpoints import EXIT_STATUS, FAILPOINTS, VARIABLE
 from runners.contract.folder import SweepFolder
 from sweeper.processes import birth_of
 from tests.faults.driver import Driver, lives
+from tests.faults.patched import NOTHING
 from tests.faults.test_store import OUTBOX_STOPS
 from tests.quick_job import Play
 
@@ -218,6 +219,9 @@ def test_row_33_a_sweep_that_runs_is_not_touched_by_another_controller(drive: Dr
         assert code == 4, said
         assert f"pid {command.process.pid} on " in said
     assert len(drive.events("sweep_started")) == 1
+    live = drive.verify()
+    assert live["violations"] == []
+    assert live["not_checked"]["12"] == "the sweep is at work"
     assert command.wait() == 0
 
 
@@ -240,6 +244,13 @@ def test_row_35_processes_of_another_machine_are_never_judged(
     assert drive.numbers() == undisturbed
     bystander.kill()
     bystander.wait()
+
+
+def test_row_35_a_file_system_that_does_not_lock_is_refused(drive: Driver) -> None:
+    refused = drive.train(patches={"fcntl:flock": NOTHING})
+    assert refused.wait() == 2, refused.said
+    assert "this file system does not lock" in refused.said
+    assert not any(drive.events("started"))
 
 
 @pytest.mark.parametrize("jump_s", [86400.0, -86400.0], ids=["a day on", "a day back"])
