@@ -4,13 +4,11 @@ The numbers are those of the list that users see: ``detsweep verify SWEEP``. Her
 `sweeper.stored_invariants` has those of folders, tracking store and processes.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from runners.contract.states import AttemptOutcome, JobState
 from sweeper.evidence import JournalLine, SweepEvidence
-from sweeper.wording import count
 
 # event -> states of its job before it; None: the job was not there
 _BEFORE: Mapping[str, tuple[str | None, ...]] = {
@@ -31,8 +29,6 @@ _AFTER: Mapping[str, tuple[str, ...]] = {
     "stalled": ("PAUSED", "FAILED", "CANCELLED"),
     "failed": ("PAUSED", "FAILED", "CANCELLED"),
 }
-_NEVER_RETRIED = (FailureKind.DIVERGED, FailureKind.DATA, FailureKind.BUG, FailureKind.USER)
-_MAX_STALLS = _MAX_OOMS = _MAX_HOST_OOMS = 2
 # What lets a sweep end with something left to do, beside an exit by signal.
 _STOPPERS = ("stop_asked", "device_closed", "postponed", "paused")
 
@@ -119,7 +115,7 @@ def check_overlap(evidence: SweepEvidence) -> Iterator[Violation]:
         elif line.kind == "started" and line.job is not None:
             if line.job in running:
                 yield Violation(
-                    2, at(line), f"job {line.job} is started again while attempt {_attempt(running[line.job])} lives"
+                    2, at(line), f"job {line.job} is started again while attempt {number_of(running[line.job])} lives"
                 )
             yield from _check_slot(line, devices)
             running[line.job] = line
@@ -129,8 +125,8 @@ def check_overlap(evidence: SweepEvidence) -> Iterator[Violation]:
                 device.slots.pop(line.job, None)
     for line in evidence.living:
         newest = running.get(line.job) if line.job else None
-        if line.kind == "process" and newest is not None and _attempt(newest) != _attempt(line):
-            told = f"process {line.event['pid']} of attempt {_attempt(line)} lives beside attempt {_attempt(newest)}"
+        if line.kind == "process" and newest is not None and number_of(newest) != number_of(line):
+            told = f"process {line.event['pid']} of attempt {number_of(line)} lives beside attempt {number_of(newest)}"
             yield Violation(2, at(line), f"job {line.job}: {told}")
 
 
@@ -158,12 +154,12 @@ def check_numbers(evidence: SweepEvidence) -> Iterator[Violation]:
         newest = 0
         for line in story:
             if line.kind == "started":
-                if _attempt(line) <= newest:
-                    yield Violation(3, at(line), f"job {job}: attempt {_attempt(line)} is started after {newest}")
-                newest = max(newest, _attempt(line))
-                started.setdefault(job, set()).add(_attempt(line))
-            elif line.kind in ("process", "ended") and _attempt(line) != newest:
-                yield Violation(3, at(line), f"job {job}: '{line.kind}' of attempt {_attempt(line)} during {newest}")
+                if number_of(line) <= newest:
+                    yield Violation(3, at(line), f"job {job}: attempt {number_of(line)} is started after {newest}")
+                newest = max(newest, number_of(line))
+                started.setdefault(job, set()).add(number_of(line))
+            elif line.kind in ("process", "ended") and number_of(line) != newest:
+                yield Violation(3, at(line), f"job {job}: '{line.kind}' of attempt {number_of(line)} during {newest}")
     for job, folder in evidence.jobs.items():
         for number, attempt in folder.attempts.items():
             where = f"jobs/{job}/attempts/{number}"
@@ -179,7 +175,8 @@ def check_numbers(evidence: SweepEvidence) -> Iterator[Violation]:
             yield Violation(3, f"jobs/{job}/checkpoints/{name}", "no attempt of this number has a folder")
 
 
-def _attempt(line: JournalLine) -> int:
+def number_of(line: JournalLine) -> int:
+    """Return the number of the attempt that an event is about."""
     return int(line.event["attempt"])
 
 
@@ -214,87 +211,3 @@ def check_reasons_to_end(evidence: SweepEvidence) -> Iterator[Violation]:
             reasons.append(line)
         elif line.kind == "sweep_ended" and line.event["exit_code"] == 3 and not reasons:
             yield Violation(10, at(line), "the sweep left jobs undone, and nothing had asked it to stop")
-
-
-@dataclass
-class _Tally:
-    """What counted against a job since it was planned or retried."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    last_start: JournalLine | None = None
-    last_end: JournalLine | None = None
-
-
-def check_retries(evidence: SweepEvidence) -> Iterator[Violation]:
-    """11: retries are bounded and have a cause that a retry can mend."""
-    limits = {
-        "lost": evidence.max_losses,
-        "stalled": _MAX_STALLS,
-        "out of memory": _MAX_OOMS,
-        "out of host memory": _MAX_HOST_OOMS,
-    }
-    for job, story in evidence.lines_by_job().items():
-        tally = _Tally()
-        for line in story:
-            if line.kind in ("planned", "retried"):
-                tally = _Tally()
-            elif line.kind == "started":
-                yield from _check_start(job, line, tally)
-                tally.last_start = line
-            elif line.kind == "ended":
-                cause = cause_of(line)
-                is_counted = bool(line.event.get("counted"))
-                tally.last_end = line
-                if cause is None:
-                    if is_counted:
-                        yield Violation(11, at(line), f"job {job}: {_end_words(line)} counts against it")
-                elif is_counted:
-                    tally.counts[cause] += 1
-                    n, limit = tally.counts[cause], limits[cause]
-                    if n > limit or (n == limit and line.state == "PAUSED"):
-                        told = f"{cause} {n} times, at most {limit} are put up with, and it is {line.state}"
-                        yield Violation(11, at(line), f"job {job}: {told}")
-
-
-def cause_of(line: JournalLine) -> str | None:
-    """Return what an attempt's end counts as against its job; None if it never counts."""
-    outcome, kind = line.event["outcome"], line.event.get("kind")
-    if outcome == "stalled":
-        return "stalled"
-    if outcome == "lost":
-        return "out of host memory" if kind == "oom" else "lost"
-    if outcome == "failed" and kind == "oom":
-        return "out of memory"
-    return "lost" if outcome == "failed" and kind in ("lost", "device") else None
-
-
-def _check_start(job: str, line: JournalLine, tally: _Tally) -> Iterator[Violation]:
-    end, before = tally.last_end, tally.last_start
-    if end is None or before is None or end.event["outcome"] != "failed":
-        return
-    kind = FailureKind(end.event["kind"])
-    if kind in _NEVER_RETRIED:
-        yield Violation(11, at(line), f"job {job} is tried again after a failure that no retry mends ({kind.value})")
-    if kind is FailureKind.OOM:
-        images, split = line.event["batch_per_step"], line.event["accumulation"]
-        old_images, old_split = before.event["batch_per_step"], before.event["accumulation"]
-        if images >= old_images or images * split != old_images * old_split:
-            told = f"{old_images} images x {old_split} did not fit and it is tried with {images} x {split}"
-            yield Violation(11, at(line), f"job {job}: {told}")
-
-
-def _end_words(line: JournalLine) -> str:
-    kind = line.event.get("kind")
-    return f"{line.event['outcome']}({kind})" if kind else str(line.event["outcome"])
-
-
-def uncounted_retries(evidence: SweepEvidence) -> list[str]:
-    """Return a line for each job with attempts that were followed by another and did not count against it."""
-    found = []
-    for job, story in sorted(evidence.lines_by_job().items()):
-        ends = [line for line in story if line.kind == "ended" and line.state == "PAUSED" and not line.event["counted"]]
-        causes = Counter(line.event.get("reason") or _end_words(line) for line in ends)
-        if ends:
-            told = ", ".join(f"{n} x {cause}" for cause, n in causes.most_common())
-            found.append(f"job {job}: {count(len(ends), 'attempt')} not counted against it: {told}")
-    return found

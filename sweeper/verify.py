@@ -18,12 +18,11 @@ from sweeper.invariants import (
     check_numbers,
     check_overlap,
     check_reasons_to_end,
-    check_retries,
     check_states,
-    uncounted_retries,
 )
 from sweeper.journal_rebuild import rebuild_journal
 from sweeper.report import open_console
+from sweeper.retry_invariants import check_retries, uncounted_retries
 from sweeper.stored_invariants import (
     check_completed,
     check_left_behind,

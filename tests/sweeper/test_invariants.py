@@ -10,7 +10,7 @@ from reports.read import StoredRun
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome
 from sweeper.evidence import AttemptEvidence, JobEvidence, JournalLine, SweepEvidence
-from sweeper.invariants import uncounted_retries
+from sweeper.retry_invariants import uncounted_retries
 from sweeper.verify import INVARIANTS, judge
 
 SHA, CONFIG_SHA = "c" * 64, "f" * 64

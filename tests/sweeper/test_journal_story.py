@@ -10,8 +10,9 @@ import pytest
 from runners.contract.records import AttemptResult, AttemptSpec, Failure
 from runners.contract.states import AttemptOutcome, FailureKind
 from sweeper.evidence import AttemptEvidence, JobEvidence, JournalLine, SweepEvidence
-from sweeper.invariants import check_numbers, check_retries, check_states
-from sweeper.journal_rebuild import FoundAttempt, FoundJob, rebuild_events, salvage
+from sweeper.invariants import check_numbers, check_states
+from sweeper.journal_story import FoundAttempt, FoundJob, rebuild_events, salvage
+from sweeper.retry_invariants import check_retries
 from sweeper.stored_invariants import check_completed
 from tests.sweeper.test_invariants import SHA, ended, event, failed, lost, planned, started
 
