@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import runners
+from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from sweeper.executors.base import Executor, ExecutorEvent, Exited, Started
 from sweeper.processes import birth_of, is_alive
@@ -23,8 +24,10 @@ MAX_RESTARTS = 3
 POLL_S = 0.02
 
 
-class ServerGoneError(RuntimeError):
-    """The warm server ends again and again."""
+class ServerGoneError(UserError):
+    """The warm server ends again and again, or does not end at all; what was running can be resumed."""
+
+    exit_code = 3
 
 
 class LocalExecutor(Executor):
@@ -142,7 +145,10 @@ class LocalExecutor(Executor):
         self._forget_server()
         told = f"the warm server ended with status {status}"
         if self._n_restarts == MAX_RESTARTS:
-            raise ServerGoneError(f"{told}, after {MAX_RESTARTS} restarts; its messages: {self._log}")
+            raise ServerGoneError(
+                f"warm server of {self._log.parent}: {told}, after {MAX_RESTARTS} restarts, see {self._log}; mend "
+                "what ends it, then go on with detsweep resume"
+            )
         self._n_restarts += 1
         self._wait_for_ends()
         lost = [Exited(attempt, status, told, is_own_fault=False) for attempt in self._running.values()]
@@ -156,7 +162,10 @@ class LocalExecutor(Executor):
         for pid, born_at in self._processes.values():
             while is_alive(pid, born_at):
                 if time.monotonic() > deadline:
-                    raise ServerGoneError(f"process {pid} of the warm server still lives {CLOSE_S:.0f} s after it")
+                    raise ServerGoneError(
+                        f"warm server of {self._log.parent}: its job's process {pid} lives {CLOSE_S:.0f} s after it; "
+                        "end that process, then go on with detsweep resume"
+                    )
                 time.sleep(POLL_S)
         self._processes.clear()
 

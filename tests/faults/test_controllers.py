@@ -50,6 +50,22 @@ def test_row_04_a_controller_that_is_killed_leaves_no_job_and_no_work_is_lost(
     assert drive.numbers() == undisturbed
 
 
+def test_row_04_a_server_that_is_killed_again_and_again_leaves_a_sweep_that_can_be_resumed(
+    drive: Driver, undisturbed: Numbers
+) -> None:
+    command = drive.train(play=SLOW)
+    for number in range(1, 5):
+        drive.until(lambda number=number: len(drive.events("process")) == number)  # type: ignore[misc]
+        (server,) = psutil.Process(command.process.pid).children()
+        server.kill()
+    assert command.wait() == 3, command.said
+    assert "after 3 restarts" in command.said
+    assert not any(event["counted"] for event in drive.events("ended"))
+    resumed = drive.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert drive.numbers() == undisturbed
+
+
 def test_rows_01_and_04_random_kills_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = soak(["--quick", "--kills", "5", "--folder", str(tmp_path / "soak")])
     said = capsys.readouterr().out  # begins with the seed of the random moments
