@@ -64,17 +64,25 @@ def check_resumable(evidence: SweepEvidence) -> Iterator[Violation]:
         if state != "PAUSED" or evidence.is_check:
             continue
         folder = evidence.jobs.get(job, JobEvidence())
-        resumed = [line for line in stories[job] if line.kind == "started" and line.event.get("resume")]
-        had_one = bool(resumed) or folder.n_states > 0 or any(_has_second_epoch(folder))
+        started = _started_since_retry(stories[job])
+        resumed = [line for line in started if line.event.get("resume")]
+        had_one = bool(resumed) or folder.n_states > 0 or any(_has_second_epoch(folder, started))
         if had_one and folder.n_valid_states == 0:
             where = at(resumed[-1]) if resumed else f"jobs/{job}/checkpoints"
             yield Violation(6, where, f"job {job} had a checkpoint to go on from, and no whole one is left")
 
 
-def _has_second_epoch(folder: JobEvidence) -> Iterator[bool]:
+def _started_since_retry(story: Sequence[JournalLine]) -> list[JournalLine]:
+    # What failed or was cancelled may have been cleaned away before somebody wanted it tried again.
+    retried = [number for number, line in enumerate(story) if line.kind == "retried"]
+    return [line for line in story[retried[-1] if retried else 0 :] if line.kind == "started"]
+
+
+def _has_second_epoch(folder: JobEvidence, started: Sequence[JournalLine]) -> Iterator[bool]:
     # An epoch's numbers are written before its state; the next epoch's only after it.
-    for attempt in folder.attempts.values():
-        yield any(name == "train/loss" and step >= 2 for name, step in attempt.points)
+    for line in started:
+        attempt = folder.attempts.get(line.event["attempt"])
+        yield attempt is not None and any(name == "train/loss" and step >= 2 for name, step in attempt.points)
 
 
 def check_stored(evidence: SweepEvidence) -> Iterator[Violation]:

@@ -264,6 +264,12 @@ def _paused_with(**parts: Any) -> SweepEvidence:
     return replace(sweep, jobs={**sweep.jobs, "0001": replace(sweep.jobs["0001"], **parts)})
 
 
+def _begun_with(*points: tuple[str, int]) -> SweepEvidence:
+    sweep = evidence(*GOOD, started("0001"), ended("0001", 1, "interrupted", "PAUSED"))
+    attempt = AttemptEvidence(spec_attempt=1, points=frozenset(points))
+    return replace(sweep, jobs={**sweep.jobs, "0001": JobEvidence(CONFIG_SHA, {1: attempt})})
+
+
 def _runs(*runs: StoredRun) -> SweepEvidence:
     return evidence(*WHOLE, runs=runs)
 
@@ -284,6 +290,7 @@ BROKEN_BY_FOLDERS: list[tuple[int, Callable[[], SweepEvidence], str]] = [
     (4, lambda: _completed_with(checkpoint_sha256={CHECKPOINT: "d" * 64}), f"{CHECKPOINT} is dddddddddddd..."),
     (6, lambda: _paused_with(n_valid_states=0), "had a checkpoint to go on from, and no whole one is left"),
     (6, lambda: _paused_with(n_states=0, n_valid_states=0), "no whole one is left"),  # an attempt had gone on from one
+    (6, lambda: _begun_with(("train/loss", 2)), "no whole one is left"),  # its second epoch had begun
     (7, lambda: _completed_with(config_sha256=None), "has no config"),
     (7, lambda: _completed_with(config_sha256="0" * 64), "where it was planned with another"),
     (7, lambda: _attempt_with(has_spec=False), "attempts/1 has no spec.json"),
@@ -371,6 +378,18 @@ def test_attempts_that_do_not_count_are_told_by_their_causes() -> None:
     sweep = evidence(planned("0001"), *(one for pair in attempts for one in pair), started("0001", 3), paused)
     told = "job 0001: 3 attempts not counted against it: 2 x its controller died, 1 x interrupted"
     assert uncounted_retries(sweep) == [told]
+
+
+def test_a_job_that_has_not_come_to_its_first_checkpoint_needs_none() -> None:
+    assert only(_begun_with(("train/loss", 1)), 6) == []
+
+
+def test_a_job_that_is_tried_again_needs_no_checkpoint_of_before() -> None:
+    failed_once = (started("0001", resume="checkpoints/a1_epoch_1.pth"), failed("0001", 1, "bug"))
+    retried = event("retried", "0001", state="PLANNED", reason="asked for")
+    sweep = evidence(*GOOD, *failed_once, retried, started("0001", 2), ended("0001", 2, "interrupted", "PAUSED"))
+    cleaned = {**sweep.jobs, "0001": replace(sweep.jobs["0001"], n_states=0, n_valid_states=0)}
+    assert only(replace(sweep, jobs=cleaned), 6) == []
 
 
 def test_a_check_has_no_checkpoint_to_keep() -> None:
