@@ -74,7 +74,7 @@ def main() -> int:
     phases.measure(Controller, "_take_in", "take_in")
     phases.measure(Controller, "run", "run")
     phases.measure(LocalExecutor, "wait", "wait")
-    phases.measure(sweeper.train, "print_report", "report")
+    phases.measure(sweeper.train, "try_report", "report")
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     exit_code = run_detsweep(words)
     told = {
