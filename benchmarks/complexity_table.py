@@ -1,4 +1,4 @@
-"""Counts what the detectors of our groups cost, once, and writes ``sweeper/complexity.csv``.
+"""Counts what the detectors of our groups cost, once, and writes ``sweeper/forecast/complexity.csv``.
 
 ``python -m benchmarks.complexity_table [--only narrow]``; minutes on two CPU cores, no download, no training. To be run
 again when a detector, backbone, neck or width is added to ``conf`` or changed.
@@ -14,10 +14,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from runners import ops
-from sweeper.complexity import COLUMNS, GROUPS, TABLE
-from sweeper.compose import Composer
-from sweeper.resolvers import register
-from sweeper.settings import resolve
+from sweeper.forecast.complexity import COLUMNS, GROUPS, TABLE
+from sweeper.planning.compose import Composer
+from sweeper.planning.resolvers import register
+from sweeper.planning.settings import resolve
 
 CONF = Path(__file__).parents[1] / "conf"
 

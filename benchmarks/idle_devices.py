@@ -23,20 +23,20 @@ from benchmarks.results import RESULTS, Result
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.yamlfile import dump_yaml
-from sweeper.controller import Controller
-from sweeper.dataset import PreparedDataset
-from sweeper.device_pool import DevicePool
-from sweeper.devices import CPU
+from sweeper.control.controller import Controller
+from sweeper.control.packing import Need
 from sweeper.executors.base import Exited
 from sweeper.executors.local import LocalExecutor
-from sweeper.journal import Journal
-from sweeper.machine import Machine
-from sweeper.packing import Need
-from sweeper.plan import PlannedJob
-from sweeper.progress import Progress
-from sweeper.slots import Offer, Slot
-from sweeper.sweep_view import SweepView
-from sweeper.tracking import Tracker, TrackingSettings
+from sweeper.hardware.device_pool import DevicePool
+from sweeper.hardware.devices import CPU
+from sweeper.hardware.machine import Machine
+from sweeper.hardware.slots import Offer, Slot
+from sweeper.planning.dataset import PreparedDataset
+from sweeper.planning.plan import PlannedJob
+from sweeper.stored.journal import Journal
+from sweeper.tracking.tracking import Tracker, TrackingSettings
+from sweeper.view.progress import Progress
+from sweeper.view.sweep_view import SweepView
 
 WIDTHS = (2, 4, 8)
 AIM = 1.03

@@ -1,11 +1,11 @@
 """Sixty trainings of the study's mix, and how long each takes; ``python -m benchmarks.idle_trace`` writes them anew.
 
 2 detectors x 5 backbones x 2 image sizes x 3 seeds. How long a training takes follows from its multiply-adds
-(`sweeper/complexity.csv`, counted with the real models): a step costs three forward passes, the data set has 5,000
-images, 12 epochs are trained, and the device does 10^13 multiply-adds a second of what detectors ask of it. Only the
-relations matter; the benchmark scales them. What the schedule is told is off by a factor: one for each model and size,
-log-normal with a sigma of 0.2, as for a model of the device that is wrong in the same way for all seeds; and jobs of
-one model differ by a sigma of 0.03.
+(`sweeper/forecast/complexity.csv`, counted with the real models): a step costs three forward passes, the data set has
+5,000 images, 12 epochs are trained, and the device does 10^13 multiply-adds a second of what detectors ask of it. Only
+the relations matter; the benchmark scales them. What the schedule is told is off by a factor: one for each model and
+size, log-normal with a sigma of 0.2, as for a model of the device that is wrong in the same way for all seeds; and jobs
+of one model differ by a sigma of 0.03.
 """
 
 import csv
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.complexity import find_complexity
+from sweeper.forecast.complexity import find_complexity
 
 TRACE = Path(__file__).with_name("idle_trace.csv")
 DETECTORS = ("faster_rcnn", "cascade_rcnn")
@@ -66,7 +66,7 @@ def make_trace(seed: int = 0) -> Iterator[TracedJob]:
 def _training_min(detector: str, backbone: str, size_px: int) -> float:
     found = find_complexity({"detector": detector, "backbone": backbone, "neck": "fpn", "width": "standard"})
     if found is None:
-        raise LookupError(f"no {detector} with {backbone} in sweeper/complexity.csv")
+        raise LookupError(f"no {detector} with {backbone} in sweeper/forecast/complexity.csv")
     forward = found.adds_g_per_mpx * 1e9 * size_px**2 / 1e6 + found.adds_m_per_proposal * 1e6 * N_PROPOSALS
     return FORWARDS_PER_STEP * forward * N_IMAGES * N_EPOCHS / ADDS_PER_S / 60
 

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sweeper.new_sweep
-import sweeper.resume
-import sweeper.run
-import sweeper.train
+import sweeper.verbs.new_sweep
+import sweeper.verbs.resume
+import sweeper.verbs.run
+import sweeper.verbs.train
 from sweeper.cli import main as run_detsweep
-from sweeper.controller import Controller
+from sweeper.control.controller import Controller
 from sweeper.executors.local import LocalExecutor
 
 
@@ -66,15 +66,15 @@ def main() -> int:
     """Run the command line and write what it took; returns its exit code."""
     out, *words = sys.argv[1:]
     phases = Phases()
-    phases.measure(sweeper.run, "make_plan", "plan")
-    phases.measure(sweeper.new_sweep, "write_sweep", "write")
-    phases.measure(sweeper.resume, "read_stored", "read_stored")
-    phases.measure(sweeper.resume, "read_left", "read_left")
-    phases.measure(sweeper.resume, "refuse_changes", "compare")
+    phases.measure(sweeper.verbs.run, "make_plan", "plan")
+    phases.measure(sweeper.verbs.new_sweep, "write_sweep", "write")
+    phases.measure(sweeper.verbs.resume, "read_stored", "read_stored")
+    phases.measure(sweeper.verbs.resume, "read_left", "read_left")
+    phases.measure(sweeper.verbs.resume, "refuse_changes", "compare")
     phases.measure(Controller, "_take_in", "take_in")
     phases.measure(Controller, "run", "run")
     phases.measure(LocalExecutor, "wait", "wait")
-    phases.measure(sweeper.train, "try_report", "report")
+    phases.measure(sweeper.verbs.train, "try_report", "report")
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     exit_code = run_detsweep(words)
     told = {

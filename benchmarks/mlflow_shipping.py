@@ -26,11 +26,11 @@ from rich.table import Table
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import MetricRecord
 from runners.contract.states import JobState
-from sweeper.outbox import TrackedJob
-from sweeper.report import open_console
-from sweeper.shipper import TrackingSettings
-from sweeper.tracking import Tracker
-from sweeper.versions import stack_versions
+from sweeper.stored.versions import stack_versions
+from sweeper.tracking.outbox import TrackedJob
+from sweeper.tracking.shipper import TrackingSettings
+from sweeper.tracking.tracking import Tracker
+from sweeper.verbs.report import open_console
 from tests.sweeper.tracking_server import running_server
 
 RESULTS = Path(__file__).parent / "results"

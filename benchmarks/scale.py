@@ -93,7 +93,7 @@ def hydra_s() -> float:
     """Return what Hydra takes to compose one of the jobs, in seconds of CPU time, the median of the first few."""
     from hydra import compose, initialize_config_dir
 
-    from sweeper.resolvers import register
+    from sweeper.planning.resolvers import register
 
     register()
     times = []

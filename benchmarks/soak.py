@@ -23,7 +23,7 @@ import psutil
 
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptResult
-from sweeper.journal import read_journal
+from sweeper.stored.journal import read_journal
 
 SHAPES = (
     *("dataset=shapes", "dataset.shapes.n_train=24", "dataset.shapes.n_val=8", "dataset.shapes.n_test=8"),

@@ -21,14 +21,14 @@ from benchmarks.results import RESULTS, Result
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.metrics import FIRST_ITERATION_S, ITERATION_S
 from runners.contract.records import AttemptResult, AttemptSpec, read_metrics
-from sweeper.axes import Axes
-from sweeper.compose import Composer
 from sweeper.executors.base import Exited
 from sweeper.executors.local import LocalExecutor
-from sweeper.plan import make_plan
-from sweeper.resolvers import register
-from sweeper.settings import sweep_settings
-from sweeper.sweep_folder import make_sweep_folder, write_sweep
+from sweeper.planning.axes import Axes
+from sweeper.planning.compose import Composer
+from sweeper.planning.plan import make_plan
+from sweeper.planning.resolvers import register
+from sweeper.planning.settings import sweep_settings
+from sweeper.stored.sweep_folder import make_sweep_folder, write_sweep
 
 ROOT = Path(__file__).parents[1]
 OVERRIDES = [

@@ -56,10 +56,11 @@ def open_client(uri: str) -> "MlflowClient":
     import_mlflow()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return MlflowClient(tracking_uri=uri)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise unreachable(uri, error) from error
 
 

@@ -20,7 +20,7 @@ _SAVED_PX = (256, 512)
 
 
 def count_complexity(model: Mapping[str, Any], thawed: Mapping[str, Any]) -> dict[str, float]:
-    """Return the columns of ``sweeper/complexity.csv`` for one detector.
+    """Return the columns of ``sweeper/forecast/complexity.csv`` for one detector.
 
     Args:
         model: a detector's config as a job has it, its backbone frozen as far as pretrained weights are.

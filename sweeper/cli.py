@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from runners.contract.errors import UserError
-from sweeper.verbs import VERBS, usage, verb_help
-from sweeper.words import did_you_mean
+from sweeper.verbs.verbs import VERBS, usage, verb_help
+from sweeper.verbs.words import did_you_mean
 
 HELP_FLAGS = ("--help", "-h")
 DETACH = "--detach"
@@ -56,7 +56,7 @@ def _carry_out(name: str, words: list[str]) -> int:
     if DETACH in words:
         return _detach(name, [word for word in words if word != DETACH])
     if verb.is_hydras:
-        from sweeper.hydra_call import call_hydra
+        from sweeper.verbs.hydra_call import call_hydra
 
         is_json = "--json" in words and "--json" in verb.flags
         # Hydra knows no flags but its own.
@@ -71,6 +71,6 @@ def _detach(name: str, words: list[str]) -> int:
     if DETACH not in VERBS[name].flags:
         able = ", ".join(verb for verb in VERBS if DETACH in VERBS[verb].flags)
         raise UserError(f"no flag '{DETACH}' in detsweep {name}; it is there for {able}")
-    from sweeper.detach import run_detached
+    from sweeper.verbs.detach import run_detached
 
     return run_detached(lambda: _answer(name, words))

@@ -8,8 +8,8 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from runners.contract.naming import GROUPS, base_title
-from sweeper.axes import SWEEP_SETTINGS
-from sweeper.resolvers import register
+from sweeper.planning.axes import SWEEP_SETTINGS
+from sweeper.planning.resolvers import register
 
 CONF = Path(__file__).parents[1] / "conf"
 

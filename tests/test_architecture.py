@@ -21,11 +21,11 @@ MAY_IMPORT = {
 }
 # library -> the only modules that may import it
 DOORS = {
-    "mlflow": ("sweeper.mlflow_store", "reports.read", "reports.mlflow_runs"),
+    "mlflow": ("sweeper.tracking.mlflow_store", "reports.read", "reports.mlflow_runs"),
     "optuna": ("sweeper.study", "reports.study_pictures"),
     "ray": ("sweeper.executors.ray",),
     "submitit": ("sweeper.executors.slurm",),
-    "pynvml": ("sweeper.devices",),
+    "pynvml": ("sweeper.hardware.devices",),
 }
 MM_STACK = ("torch", "torchvision", "mmengine", "mmcv", "mmdet")
 
@@ -84,7 +84,7 @@ def test_sweeper_imports_reports_only_when_it_is_needed(name: str, tree: ast.Mod
     assert not [imported for imported in imports(tree, top_only=True) if is_below(imported, "reports")]
 
 
-@pytest.mark.parametrize("module", ["sweeper.cli", "sweeper.run", "sweeper.check", "reports"])
+@pytest.mark.parametrize("module", ["sweeper.cli", "sweeper.verbs.run", "sweeper.verbs.check", "reports"])
 def test_the_controller_starts_without_the_training_stack(module: str) -> None:
     heavy = ("torch", "mmengine", "mmdet", "mlflow", "optuna")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

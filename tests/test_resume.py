@@ -15,7 +15,7 @@ import yaml
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptResult
 from sweeper.cli import main
-from sweeper.journal import Journal, read_journal
+from sweeper.stored.journal import Journal, read_journal
 from tests.test_sweep import SHAPES, detsweep
 
 pytestmark = pytest.mark.train

@@ -23,6 +23,7 @@ FAILPOINTS = {
     "line.append.after": "a metric record is written",
     "checkpoint.rename.before": "a checkpoint is written under its temporary name",
     "checkpoint.rename.after": "a checkpoint has its name; its digest is not written",
+    "database.rename.before": "a new tracking database is made under another name",
     "outbox.send.before": "records are about to be sent to the tracking store",
     "outbox.send.after": "the tracking store has the records; that it has them is not written down",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from sweeper.shapes import write_shapes
+from sweeper.planning.shapes import write_shapes
 
 Content = dict[str, Any]
 

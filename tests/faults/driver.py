@@ -15,7 +15,7 @@ import psutil
 
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult
-from sweeper.journal import read_journal
+from sweeper.stored.journal import read_journal
 from tests.faults.forked import Forked
 from tests.faults.patched import PATCHES, patch_and_run
 from tests.quick_job import Play

@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 # What a command line imports; not MLflow, which starts threads.
-WARM = ("sweeper.run", "sweeper.resume", "sweeper.sync", "sweeper.verify", "reports.sweep_report", "reports.terminal")
+WARM = (
+    "sweeper.verbs.run",
+    "sweeper.verbs.resume",
+    "sweeper.verbs.sync",
+    "sweeper.verification.verify",
+    "reports.sweep_report",
+    "reports.terminal",
+)
 
 
 _N_DESCRIPTORS = 1024

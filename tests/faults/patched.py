@@ -38,7 +38,7 @@ def patch_and_run(words: Sequence[str]) -> int:
         setattr(module, name, value)
     if fake_nvml.VARIABLE in os.environ:
         sys.modules["pynvml"] = fake_nvml
-        pool = importlib.import_module("sweeper.device_pool")
+        pool = importlib.import_module("sweeper.hardware.device_pool")
         take_lease = pool.take_lease
         pool.take_lease = lambda node: take_lease(fake_nvml.node_of(node) if node else node)
     sys.argv = ["detsweep", *words]
@@ -53,7 +53,7 @@ def _patch_clock(flag: Path) -> None:
     real = time.time
     time.time = lambda: real() + (float(flag.read_text()) if flag.exists() else 0.0)
     # Its default was bound when it was imported.
-    importlib.import_module("sweeper.journal").Journal.__init__.__defaults__ = (time.time,)
+    importlib.import_module("sweeper.stored.journal").Journal.__init__.__defaults__ = (time.time,)
 
 
 if __name__ == "__main__":

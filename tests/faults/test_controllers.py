@@ -17,10 +17,10 @@ import pytest
 from benchmarks.soak import main as soak
 from runners.contract.failpoints import EXIT_STATUS, FAILPOINTS, VARIABLE
 from runners.contract.folder import SweepFolder
-from sweeper.processes import birth_of
+from sweeper.hardware.processes import birth_of
 from tests.faults.driver import Driver, lives
 from tests.faults.patched import NOTHING
-from tests.faults.test_store import OUTBOX_STOPS
+from tests.faults.test_store import DATABASE_STOP, OUTBOX_STOPS
 from tests.quick_job import Play
 
 Numbers = dict[str, dict[str, float]]
@@ -92,7 +92,7 @@ JOB_STOPS = [
 
 
 def test_row_05_every_failpoint_is_run() -> None:
-    stops = [*NEW_SWEEP_STOPS, *PLANNED_SWEEP_STOPS, *JOB_STOPS, *OUTBOX_STOPS]
+    stops = [*NEW_SWEEP_STOPS, *PLANNED_SWEEP_STOPS, *JOB_STOPS, *OUTBOX_STOPS, DATABASE_STOP]
     assert {stop.partition(":")[0] for stop in stops} == set(FAILPOINTS)
 
 

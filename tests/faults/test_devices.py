@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from runners.contract.folder import SweepFolder
-from sweeper.journal import read_journal
+from sweeper.stored.journal import read_journal
 from tests.faults.driver import Driver, lives, wait_until
 from tests.quick_job import Fault, Play
 
-QUICK_TRIES = {"sweeper.device_pool:RETRY_S": 0.3}
+QUICK_TRIES = {"sweeper.hardware.device_pool:RETRY_S": 0.3}
 
 
 class Gpus:

@@ -15,7 +15,7 @@ from tests.quick_job import Fault, Play
 Numbers = dict[str, dict[str, float]]
 
 # An attempt that stands still is given a second to save, where the controller would give it half a minute.
-IMPATIENT = {"sweeper.running:STALL_GRACE_S": 1.0, "sweeper.running:DUMP_S": 0.2}
+IMPATIENT = {"sweeper.control.running:STALL_GRACE_S": 1.0, "sweeper.control.running:DUMP_S": 0.2}
 STALL_LIMITS = ("first_step_limit_min=0.03", "step_limit_min=0.03")
 
 
@@ -99,7 +99,7 @@ def test_row_07_what_does_not_stop_is_killed_at_the_second_ctrl_c(drive: Driver,
 
 def test_row_07_what_does_not_stop_is_killed_when_its_grace_is_over(drive: Driver) -> None:
     stubborn = Play(iteration_s=0.1, faults=(Fault("ignore stops", iteration=1),))
-    command = drive.train("n_epochs=50", play=stubborn, patches={"sweeper.train:Limits": {"grace_s": 1.0}})
+    command = drive.train("n_epochs=50", play=stubborn, patches={"sweeper.verbs.train:Limits": {"grace_s": 1.0}})
     drive.until(lambda: drive.n_iterations("0001") > 5)
     command.interrupt()
     assert command.wait() == 130
@@ -177,7 +177,7 @@ def test_row_14_out_of_memory_again_has_failed(drive: Driver) -> None:
 def test_row_15_a_job_that_took_all_memory_is_named_and_tried_once_more(drive: Driver) -> None:
     greedy = Play(faults=(Fault("take memory", job="0001", attempts=(1,), iteration=6),))
     share = 2e8 / psutil.virtual_memory().total
-    command = drive.train(play=greedy, patches={"sweeper.losses:LARGE_SHARE": share})
+    command = drive.train(play=greedy, patches={"sweeper.control.losses:LARGE_SHARE": share})
     assert command.wait() == 0, command.said
     killed = drive.events("ended", "0001")[0]
     assert (killed["outcome"], killed["kind"], killed["counted"]) == ("lost", "oom", True)

@@ -13,18 +13,21 @@ from pathlib import Path
 import pytest
 
 from runners.contract.failpoints import EXIT_STATUS, VARIABLE
-from sweeper.mlflow_store import prepare_mlflow
+from sweeper.tracking.mlflow_store import prepare_mlflow
 from tests.faults.driver import Driver
 from tests.quick_job import Play
 
 Numbers = dict[str, dict[str, float]]
 
-MAKE = (
-    "import sys, pathlib, sweeper.mlflow_store as m; m.MlflowStore(sys.argv[1], 'detsweep', pathlib.Path(sys.argv[2]))"
-)
+MAKE = """
+import pathlib, sys
+from sweeper.tracking.mlflow_store import MlflowStore
+MlflowStore(sys.argv[1], "detsweep", pathlib.Path(sys.argv[2]))
+"""
 HOLD = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN EXCLUSIVE'); print(flush=True); input()"
 OUTBOX_STOPS = ["outbox.send.before:1", "outbox.send.after:1", "outbox.send.after:2"]
-QUICK_TRIES = {"sweeper.tracking:RETRY_S": 0.3, "sweeper.train:DRAIN_S": 1.0}
+DATABASE_STOP = "database.rename.before"
+QUICK_TRIES = {"sweeper.tracking.tracking:RETRY_S": 0.3, "sweeper.verbs.train:DRAIN_S": 1.0}
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +58,18 @@ def test_row_05_a_controller_that_ends_while_it_sends_is_followed_and_no_point_i
     assert drive.verify()["not_checked"] == {}
 
 
+def test_row_05_a_controller_that_ends_while_it_makes_a_database_leaves_none_that_cannot_be_opened(
+    drive: Driver, undisturbed: Numbers
+) -> None:
+    command = drive.train("tracking=sqlite", "reuse=false", play=Play(iteration_s=0.5), env={VARIABLE: DATABASE_STOP})
+    assert command.wait() == EXIT_STATUS, command.said
+    assert not (drive.folder / "outputs" / "mlflow.db").exists()
+    resumed = drive.run("resume")
+    assert resumed.process.returncode == 0, resumed.said
+    assert drive.numbers() == undisturbed
+    assert drive.verify()["not_checked"] == {}
+
+
 def test_row_08_a_sweep_that_was_interrupted_leaves_no_run_open_and_goes_on_in_the_same(
     drive: Driver, undisturbed: Numbers, store: str
 ) -> None:
@@ -73,7 +88,9 @@ def test_row_26_a_locked_database_stops_no_job_and_receives_everything_later(
     drive: Driver, undisturbed: Numbers, store: str
 ) -> None:
     words = [sys.executable, "-c", HOLD, store.removeprefix("sqlite:///")]
-    command = drive.train(*tracked(store), play=Play(iteration_s=0.05), patches={"sweeper.tracking:RETRY_S": 0.3})
+    command = drive.train(
+        *tracked(store), play=Play(iteration_s=0.05), patches={"sweeper.tracking.tracking:RETRY_S": 0.3}
+    )
     drive.until(lambda: bool(drive.events("started")))
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

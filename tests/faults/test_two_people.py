@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from runners.contract.errors import UserError
-from sweeper.journal import Journal
-from sweeper.store_probe import one_at_a_time
-from sweeper.sweep_folder import UMASKS
+from sweeper.stored.journal import Journal
+from sweeper.stored.sweep_folder import UMASKS
+from sweeper.tracking.store_probe import one_at_a_time
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two other people")
 

@@ -66,7 +66,7 @@ def test_a_longer_axis_adds_only_what_is_new_to_a_running_sweep_and_to_one_that_
 
 
 def test_a_gpu_is_given_back_after_its_jobs_have_saved_and_taken_again(drive: Driver, gpus: Gpus) -> None:  # noqa: F811
-    quick = {"sweeper.device_pool:RETRY_S": 0.2}
+    quick = {"sweeper.hardware.device_pool:RETRY_S": 0.2}
     command = drive.train("gpus=all", "seed=0,1,2", play=SLOW, env=gpus.environment, patches=quick)
     drive.until(lambda: drive.n_iterations("0002") > 1)
     drive.run("gpus", "-1")

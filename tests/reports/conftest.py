@@ -11,9 +11,9 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
 from runners.contract.states import JobState
-from sweeper.outbox import TrackedJob
-from sweeper.shipper import TrackingSettings
-from sweeper.tracking import Tracker
+from sweeper.tracking.outbox import TrackedJob
+from sweeper.tracking.shipper import TrackingSettings
+from sweeper.tracking.tracking import Tracker
 from tests.reports.sweep_writing import WrittenJob, write_sweep
 
 

@@ -14,8 +14,8 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import append_line
 from runners.contract.remarks import RemarkKind
 from runners.contract.states import JobState
-from sweeper.shipper import TrackingSettings
-from sweeper.tracking import Tracker
+from sweeper.tracking.shipper import TrackingSettings
+from sweeper.tracking.tracking import Tracker
 from tests.reports.sweep_writing import STARTED_AT, WrittenJob, write_sweep
 
 AP_50 = "best/val/bbox_mAP_50"

@@ -8,7 +8,7 @@ import yaml
 
 from runners.contract.folder import JobFolder
 from runners.ops import install
-from sweeper.shapes import write_shapes
+from sweeper.planning.shapes import write_shapes
 from tests.composition import compose
 from tests.runners.warm_server import WarmServer
 

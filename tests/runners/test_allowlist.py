@@ -14,7 +14,7 @@ from runners.allowlist import known_names, refuse_foreign_code
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
 from runners.contract.states import FailureKind
-from sweeper.weights import needed_weights
+from sweeper.planning.weights import needed_weights
 from tests.composition import compose, compose_unresolved
 from tests.conf.test_groups import NEEDED, OPTIONS, RECIPES
 from tests.runners.conftest import JobMaker

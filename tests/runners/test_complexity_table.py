@@ -6,7 +6,7 @@ from torch import nn
 
 from runners.activations import count_saved_bytes
 from runners.complexity_table import count_complexity
-from sweeper.complexity import COLUMNS, find_complexity
+from sweeper.forecast.complexity import COLUMNS, find_complexity
 from tests.composition import compose
 
 

@@ -17,7 +17,7 @@ from runners.contract.errors import UserError
 from runners.contract.records import AttemptSpec
 from runners.mm_config import build_mm_config
 from runners.pretrained import read_weights_only
-from sweeper.weights import cache_folder, needed_weights
+from sweeper.planning.weights import cache_folder, needed_weights
 from tests.composition import compose
 
 SPEC = AttemptSpec(attempt=1, device="cpu", n_threads=1, n_workers=0, batch_per_step=4, accumulation=1)

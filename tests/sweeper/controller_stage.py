@@ -13,19 +13,19 @@ from rich.console import Console
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec, Failure, MetricRecord
 from runners.contract.states import AttemptOutcome, FailureKind
-from sweeper.controller import Controller
-from sweeper.dataset import PreparedDataset
-from sweeper.device_pool import DevicePool
-from sweeper.devices import CPU
-from sweeper.journal import Journal, read_journal
-from sweeper.machine import Machine
-from sweeper.packing import Need
-from sweeper.plan import PlannedJob
-from sweeper.progress import Progress
-from sweeper.requests import ask
-from sweeper.slots import Device, Offer, Slot
-from sweeper.sweep_view import SweepView
-from sweeper.tracking import Tracker, TrackingSettings
+from sweeper.control.controller import Controller
+from sweeper.control.packing import Need
+from sweeper.control.requests import ask
+from sweeper.hardware.device_pool import DevicePool
+from sweeper.hardware.devices import CPU
+from sweeper.hardware.machine import Machine
+from sweeper.hardware.slots import Device, Offer, Slot
+from sweeper.planning.dataset import PreparedDataset
+from sweeper.planning.plan import PlannedJob
+from sweeper.stored.journal import Journal, read_journal
+from sweeper.tracking.tracking import Tracker, TrackingSettings
+from sweeper.view.progress import Progress
+from sweeper.view.sweep_view import SweepView
 from tests.sweeper.fake_executor import PlayedExecutor
 
 DATASET = PreparedDataset({}, {}, ["a"], "f" * 64, {"train": 4}, {"val": True}, [])

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeper.axes import Axes
-from sweeper.dataset import PreparedDataset
-from sweeper.plan import Plan, PlannedJob
+from sweeper.planning.axes import Axes
+from sweeper.planning.dataset import PreparedDataset
+from sweeper.planning.plan import Plan, PlannedJob
 
 SETTINGS: Mapping[str, Any] = {
     "gpus": "all",

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runners.contract.states import AttemptOutcome, JobState
-from sweeper.attempt_ends import AttemptEnded
-from sweeper.events import (
+from sweeper.control.attempt_ends import AttemptEnded
+from sweeper.control.events import (
     DeviceOpened,
     DevicesExpected,
     End,
@@ -16,8 +16,8 @@ from sweeper.events import (
     Start,
     Stop,
 )
-from sweeper.packing import Need
-from sweeper.schedule import Schedule
+from sweeper.control.packing import Need
+from sweeper.control.schedule import Schedule
 
 COMPLETED = AttemptOutcome.COMPLETED
 

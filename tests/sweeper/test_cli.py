@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.cli import main
-from sweeper.verbs import VERBS
+from sweeper.verbs.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 SMALL = [

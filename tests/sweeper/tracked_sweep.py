@@ -7,8 +7,8 @@ from mlflow.entities import Run
 
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import MetricRecord
-from sweeper.outbox import TrackedJob
-from sweeper.shipper import TrackingSettings
+from sweeper.tracking.outbox import TrackedJob
+from sweeper.tracking.shipper import TrackingSettings
 
 AP_50 = "val/bbox_mAP_50"
 

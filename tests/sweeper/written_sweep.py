@@ -8,7 +8,7 @@ import yaml
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult, MetricRecord
 from runners.contract.states import AttemptOutcome
-from sweeper.journal import Journal
+from sweeper.stored.journal import Journal
 
 
 class WrittenSweep:

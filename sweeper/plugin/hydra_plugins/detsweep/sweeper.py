@@ -1,4 +1,4 @@
-"""Hydra's sweeper slot: a shell around `sweeper.run`, which is imported when a sweep begins."""
+"""Hydra's sweeper slot: a shell around `sweeper.verbs.run`, which is imported when a sweep begins."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +39,7 @@ class DetsweepSweeper(Sweeper):
         Raises:
             SystemExit: with the sweep's exit code, if it is not 0; Hydra drops what a sweeper returns.
         """
-        from sweeper.run import Invocation, run_verb
+        from sweeper.verbs.run import Invocation, run_verb
 
         assert self.hydra_context is not None
         assert self.config is not None

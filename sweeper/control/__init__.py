@@ -1,0 +1,1 @@
+"""What runs next, and the loop that carries it out."""

@@ -1,0 +1,363 @@
+"""The loop around the schedule: carries its instructions out and tells it what happened. The only code that waits."""
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Protocol
+
+from runners.contract.digest import sha256_of
+from runners.contract.failpoints import failpoint
+from runners.contract.folder import AttemptFolder, SweepFolder
+from runners.contract.records import AttemptResult, AttemptSpec
+from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.control.attempt_ends import Aftermath, Tries
+from sweeper.control.attempt_start import AttemptSettings, make_spec
+from sweeper.control.events import (
+    Close,
+    DeviceOpened,
+    DevicesExpected,
+    End,
+    Estimated,
+    Event,
+    Instruction,
+    JobAdded,
+    JobCancelled,
+    Start,
+    Stop,
+    StopAsked,
+)
+from sweeper.control.orders import Orders, handle_and_note
+from sweeper.control.packing import MAX_DEVICE_ERRORS, Need
+from sweeper.control.requests import Request
+from sweeper.control.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
+from sweeper.control.schedule import Schedule
+from sweeper.executors.base import Exited, Started
+from sweeper.hardware.machine import Machine
+from sweeper.hardware.processes import birth_of
+from sweeper.hardware.slots import Slot
+from sweeper.planning.plan import PlannedJob
+from sweeper.stored.adding import take_added_jobs
+from sweeper.stored.journal import Journal, JournalNotWrittenError
+from sweeper.stored.left import LeftSweep
+from sweeper.tracking.tracked_job import tracked_job
+from sweeper.tracking.tracking import Tracker
+from sweeper.view.progress import Display, log_lines
+
+TICK_S = 0.5
+# An expectation that changes by less is left as it is: no order depends on it.
+NEWS_SHARE = 0.02
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class JobEstimates(Protocol):
+    """What jobs are expected to need."""
+
+    def of(self, job: PlannedJob) -> tuple[Need, float]:
+        """Return what a job is expected to occupy, and for how many seconds."""
+
+    def learn(self, job: PlannedJob, spec: AttemptSpec, slot: Slot, result: AttemptResult) -> bool:
+        """Take in what a finished job took; return whether others should be estimated again now."""
+
+
+@dataclass(repr=False)  # `signal` asks for the text of a handler, and with it of every job
+class Controller:
+    """Runs one plan in one sweep folder.
+
+    Attributes:
+        jobs: job id to job, in the order of the plan; grows when jobs are added to the running sweep.
+        sweep: the sweep's folder, with the folder of every job in it.
+        machine: devices, what they offer, and what runs the jobs.
+        journal: owned by this controller.
+        tracker: ships to the tracking store.
+        display: what the person sees.
+        settings: what all attempts share.
+        limits: what is put up with.
+        tags: what every run carries in the tracking store.
+        left: where an earlier controller of this sweep left the jobs; None for a new one.
+        estimates: what jobs are expected to need; None where neither order nor memory matters.
+        clock: monotonic seconds.
+    """
+
+    jobs: dict[str, PlannedJob]
+    sweep: SweepFolder
+    machine: Machine
+    journal: Journal
+    tracker: Tracker
+    display: Display
+    settings: AttemptSettings = AttemptSettings()
+    limits: Limits = Limits()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    left: LeftSweep | None = None
+    estimates: JobEstimates | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Begin with an empty schedule."""
+        self._schedule = Schedule(self.limits.max_losses)
+        self._orders = Orders(self.sweep, self.machine.pool)
+        self._running = RunningAttempts(self.machine.executor, self.limits, self.display.say, self.clock)
+        self._signals: list[int] = []
+        self._n_signals_handled = 0
+        self._told_obstacles: dict[int, str] = {}
+
+    def run(self) -> int:
+        """Run until nothing is left to do; return the exit code (0, 1, 3, or 128 + signal).
+
+        Raises:
+            JournalNotWrittenError: the disk is full or failing.
+        """
+        previous = {number: signal.signal(number, self._note_signal) for number in SIGNALS}
+        try:
+            exit_code = self._loop()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        self.tell("sweep_ended", exit_code=exit_code)
+        return exit_code
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Write an event to the journal, and then show it."""
+        self.display.event(self.journal.append(event, **fields))
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        self.display.say(line)
+
+    def knows(self, job_id: str) -> bool:
+        """Whether the sweep has this job."""
+        return job_id in self.jobs
+
+    def add_jobs(self, request: Request) -> list[JobAdded]:
+        """Take the jobs into the plan that a request brings."""
+        new = [job for job in take_added_jobs(self.sweep, request) if job.job_id not in self.jobs]
+        self.jobs.update({job.job_id: job for job in new})
+        return self._take_in(new)
+
+    def _take_in(self, jobs: Sequence[PlannedJob]) -> list[JobAdded]:
+        """Write new jobs to the journal, and return the events that tell the schedule of all of them."""
+        events: list[JobAdded] = []
+        planned: list[tuple[str, dict[str, Any]]] = []
+        for job in jobs:
+            left = self.left.jobs.get(job.job_id) if self.left else None
+            need, expected_s = self._expect(job)
+            if left is None:
+                planned.append(("planned", self._describe(job, need, expected_s)))
+            state, tries = (left.state, left.tries) if left else (JobState.PLANNED, Tries())
+            events.append(JobAdded(job.job_id, state, need, expected_s, tries))
+        for record in self.journal.append_all(planned) if planned else []:
+            self.display.event(record)
+        return events
+
+    def _describe(self, job: PlannedJob, need: Need, expected_s: float) -> dict[str, Any]:
+        return {
+            "job": job.job_id,
+            "state": JobState.PLANNED.value,
+            "identity": job.identity,
+            "config_sha256": sha256_of(self.sweep.job(job.job_id).config),
+            "title": job.title,
+            "values": dict(job.values),
+            "expected_s": round(expected_s, 1),
+            "memory_gb": round(need.memory_gb, 2),
+            "n_devices": need.n_devices,
+        }
+
+    def _expect(self, job: PlannedJob) -> tuple[Need, float]:
+        return self.estimates.of(job) if self.estimates else (Need(self.settings.n_devices), 0.0)
+
+    def _loop(self) -> int:
+        events: Iterable[Event] = self._first_events()
+        while True:
+            # Each is handled before the next is looked for: what an end means depends on those before it.
+            for event in events:
+                for instruction in handle_and_note(event, self._schedule, self.machine.pool, self.tell):
+                    if isinstance(instruction, End):
+                        return 128 + self._signals[0] if self._signals else instruction.exit_code
+                    self._carry_out(instruction)
+                if isinstance(event, JobCancelled):
+                    self._close_run(event.job_id)
+            events = self._wait()
+
+    def _first_events(self) -> Iterator[Event]:
+        pool = self.machine.pool
+        yield from self._take_in(list(self.jobs.values()))
+        yield DevicesExpected(tuple(range(len(pool.devices))))
+        # What an earlier controller of this invocation has leased, a probe's, is there already.
+        for number in pool.open_numbers:
+            yield self._opened(number)
+        yield from self._open_devices()
+
+    def _close_run(self, job_id: str) -> None:
+        """Tell the tracking store of a job that was cancelled while it waited to go on."""
+        attempt = self.sweep.job(job_id).newest_attempt()
+        if attempt is not None and self._schedule.state_of(job_id) is JobState.CANCELLED:
+            self.tracker.end_job(attempt, JobState.CANCELLED, "asked for")
+
+    def _carry_out(self, instruction: Instruction) -> None:
+        if isinstance(instruction, Start):
+            self._start(instruction)
+        elif isinstance(instruction, Stop):
+            self._running.stop(instruction.job_id, instruction.reason)
+        elif isinstance(instruction, Close):
+            device = self.machine.pool.devices[instruction.device]
+            self.machine.pool.give_back(instruction.device)
+            reason = f"it failed {MAX_DEVICE_ERRORS} times" if instruction.is_gone else "given back"
+            self.tell("device_closed", device=device.label, reason=reason)
+
+    def _start(self, start: Start) -> None:
+        job = self.jobs[start.job_id]
+        slot = self.machine.slot(start.devices, start.share, len(self.jobs))
+        attempt, spec = self._prepare(job, slot, start.is_halved)
+        self._running.add(job, attempt, spec, slot)
+        told = {"slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
+        split = {"batch_per_step": spec.batch_per_step, "accumulation": spec.accumulation}
+        self.tell("started", job=job.job_id, attempt=attempt.number, **told, **split)
+        failpoint("spawn.before")
+        visible = ",".join(device.uuid for device in slot.devices)
+        leases = self.machine.pool.lease_names(start.devices)
+        self.machine.executor.start(attempt, {"CUDA_VISIBLE_DEVICES": visible}, leases)
+        failpoint("spawn.after")
+        self.tracker.start_job(tracked_job(job, self.sweep.job(job.job_id), self.tags))
+
+    def _prepare(self, job: PlannedJob, slot: Slot, is_halved: bool) -> tuple[AttemptFolder, AttemptSpec]:
+        """Make the folder of the next attempt, and write how it is executed."""
+        folder = self.sweep.job(job.job_id)
+        try:
+            attempt = folder.take_attempt()
+            spec, passed_over = make_spec(attempt, job.config["batch_size"], slot, self.settings, is_halved)
+            spec.write(attempt)
+        except OSError as error:
+            raise JournalNotWrittenError(
+                f"attempt of job {job.job_id} cannot be written in {folder.path}: {error.strerror}; make room or mend "
+                "the disk, then go on with detsweep resume"
+            ) from error
+        for name in passed_over:
+            self.display.say(f"{job.job_id}: checkpoint {name} is damaged; going on from an older one")
+        return attempt, spec
+
+    def _wait(self) -> Iterator[Event]:
+        for told in self.machine.executor.wait(TICK_S):
+            job_id = told.attempt.job.job_id
+            if isinstance(told, Started):
+                self._running.note_process(job_id, told.pid)
+                process = {"pid": told.pid, "born_at": birth_of(told.pid)}
+                # A process is gone with its machine: nobody has to wait until the disk knows of it.
+                self.display.event(self.journal.note("process", job=job_id, attempt=told.attempt.number, **process))
+            else:
+                yield from self._end(told)
+        for running in self._running:
+            self._read_metrics(running)
+        self._running.look_after()
+        yield from self._open_devices()
+        yield from self._orders.read(self)
+        yield from self._handle_signals()
+
+    def _open_devices(self) -> list[Event]:
+        pool = self.machine.pool
+        events = [self._opened(number) for number in pool.acquire()]
+        for number, reason in pool.obstacles.items():
+            if self._told_obstacles.get(number) != reason:
+                self.display.say(f"waiting: {reason}")
+        self._told_obstacles = pool.obstacles
+        return events
+
+    def _opened(self, number: int) -> Event:
+        device, offer = self.machine.pool.devices[number], self.machine.offers[number]
+        self.tell("device_opened", device=device.label, name=device.name, n_shares=offer.n_shares)
+        return DeviceOpened(number, offer.n_shares, offer.memory_gb)
+
+    def _read_metrics(self, running: RunningAttempt) -> None:
+        before = running.offset
+        for record in self._running.read(running):
+            self.display.record(running.job.job_id, record)
+        if running.offset > before:
+            self.tracker.ship(running.folder)
+
+    def _end(self, exited: Exited) -> list[Event]:
+        self._read_metrics(self._running[exited.attempt.job.job_id])
+        over = self._running.end(exited)
+        aftermath = self._schedule.after(over.ended)
+        reason = _whole_reason(over, aftermath)
+        self._tell_end(over, aftermath, reason)
+        if aftermath.state is JobState.FAILED and self.settings.mode == "train":
+            for line in log_lines(over.attempt.folder):
+                self.display.say(line)
+        self.tracker.end_job(over.attempt.folder, aftermath.state, reason)
+        if aftermath.stops_sweep and self._schedule.stopping is None:
+            self.display.say(f"disk full: {reason}; nothing more is started")
+            self.tell("stop_asked", reason="disk")
+        # Before the place is free: what is started there is chosen by what is known now.
+        corrections = self._estimate_again() if aftermath.state is JobState.COMPLETED and self._learn(over) else []
+        return [*corrections, over.ended]
+
+    def _tell_end(self, over: EndedAttempt, aftermath: Aftermath, reason: str | None) -> None:
+        ended = over.ended
+        self.tell(
+            "ended",
+            job=ended.job_id,
+            attempt=over.attempt.folder.number,
+            outcome=ended.outcome.value,
+            kind=ended.kind.value if ended.kind else None,
+            reason=reason,
+            checkpoint_sha256=over.result.checkpoint_sha256 if over.result else None,
+            state=aftermath.state.value,
+            counted=aftermath.tries != self._schedule.tries_of(ended.job_id),
+            tries=aftermath.tries.counts(),
+        )
+
+    def _learn(self, over: EndedAttempt) -> bool:
+        running = over.attempt
+        if self.estimates is None or over.result is None:
+            return False
+        return self.estimates.learn(running.job, running.spec, running.slot, over.result)
+
+    def _estimate_again(self) -> list[Event]:
+        """Return a correction for every waiting job of which something else is expected now, written down together."""
+        events: list[Event] = []
+        told: list[tuple[str, dict[str, Any]]] = []
+        for job_id in self._schedule.waiting_jobs():
+            need, expected_s = self._expect(self.jobs[job_id])
+            if _is_news((need, expected_s), self._schedule.expectation_of(job_id)):
+                events.append(Estimated(job_id, need, expected_s))
+                fields = {"expected_s": round(expected_s, 1), "memory_gb": round(need.memory_gb, 2)}
+                told.append(("estimated", {"job": job_id, **fields}))
+        for record in self.journal.append_all(told) if told else []:
+            self.display.event(record)
+        return events
+
+    def _note_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _handle_signals(self) -> list[Event]:
+        new = self._signals[self._n_signals_handled :]
+        self._n_signals_handled = len(self._signals)
+        if not new:
+            return []
+        if len(self._signals) > len(new) or len(new) > 1:
+            self._running.kill_all()
+        if self._schedule.stopping == "interrupt":
+            return []
+        self.display.say(f"stopping, {self._count()} saving; Ctrl-C again kills")
+        self.tell("stop_asked", reason="interrupt", signal=new[0])
+        return [StopAsked("interrupt")]
+
+    def _count(self) -> str:
+        return "1 job is" if len(self._running) == 1 else f"{len(self._running)} jobs are"
+
+
+def _is_news(now: tuple[Need, float], before: tuple[Need, float]) -> bool:
+    """Whether an expectation is another one; what every finished job moves a little is not written down each time."""
+    pairs = ((now[0].memory_gb, before[0].memory_gb), (now[1], before[1]))
+    return now[0].n_devices != before[0].n_devices or any(abs(a - b) > NEWS_SHARE * b for a, b in pairs)
+
+
+def _whole_reason(over: EndedAttempt, aftermath: Aftermath) -> str | None:
+    """Return why an attempt ended, and what comes of it."""
+    if over.ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
+        tries = aftermath.tries
+        n_times = tries.n_host_ooms if over.ended.kind is FailureKind.OOM else tries.n_losses
+        return f"{over.reason}, {n_times} times; log: {over.attempt.folder.log}"
+    if over.ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
+        return f"{over.reason}; goes on with half the images at a time"
+    return over.reason

@@ -1,0 +1,1 @@
+"""What jobs will take: memory, time and disk, guessed, probed and measured."""

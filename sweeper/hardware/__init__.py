@@ -1,0 +1,1 @@
+"""Devices, who has them, and what a job gets of them."""

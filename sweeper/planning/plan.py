@@ -1,0 +1,108 @@
+"""The plan: every job of a sweep composed, checked and named before anything is started."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runners.contract.errors import UserError
+from runners.contract.identity import job_identity
+from runners.contract.naming import titles
+from sweeper.planning.axes import Axes
+from sweeper.planning.compose import Composer
+from sweeper.planning.dataset import PreparedDataset
+from sweeper.planning.job_configs import JobConfig, JobConfigs
+
+# The module that trains with MMDetection.
+OWN_ENTRY = "runners.job"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job of a plan.
+
+    Attributes:
+        job_id: its number in the sweep, ``0001``.
+        title: what people call it.
+        overrides: everything that composes it again.
+        values: what the axes are for this job.
+        config: the resolved config, what ``config.yaml`` holds.
+        dataset: what the preparation of its data set found.
+        identity: tells what is trained from anything else (`runners.contract.identity`).
+    """
+
+    job_id: str
+    title: str
+    overrides: Sequence[str]
+    values: Mapping[str, str]
+    config: Mapping[str, Any]
+    dataset: PreparedDataset
+    identity: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a sweep will do, decided; nothing is started yet.
+
+    Attributes:
+        jobs: in the order in which they will be started.
+        axes: what is varied.
+        settings: the sweep's own settings (`gpus`, `output_dir`, ...).
+        notices: lines worth telling before the start.
+    """
+
+    jobs: Sequence[PlannedJob]
+    axes: Axes
+    settings: Mapping[str, Any]
+    notices: Sequence[str]
+
+    @property
+    def count(self) -> str:
+        """How many jobs, in words."""
+        return "1 job" if len(self.jobs) == 1 else f"{len(self.jobs)} jobs"
+
+
+def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], output_dir: Path) -> Plan:
+    """Compose and check every job.
+
+    Raises:
+        UserError: all problems of configs and data sets, together; or more jobs than `job_limit`.
+    """
+    n_jobs = math.prod(len(values) for values in axes.values.values())
+    if n_jobs > settings["job_limit"]:
+        factors = " x ".join(f"{len(values)} {key}" for key, values in axes.values.items())
+        raise UserError(
+            f"too many jobs in the sweep: {n_jobs} jobs ({factors}), limit {settings['job_limit']}; "
+            "raise job_limit if that is meant"
+        )
+    problems: list[str] = []
+    composed: list[tuple[Mapping[str, str], JobConfig]] = []
+    configs = JobConfigs(composer, axes, output_dir)
+    notices = list(axes.notices)
+    for point in axes.points():
+        try:
+            job = configs.job(point)
+        except UserError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+            continue
+        notices += [warning for warning in job.dataset.warnings if warning not in notices]
+        composed.append((point, job))
+    if problems:
+        raise UserError(*problems)
+    # Another module that executes attempts gives other results.
+    plugins = "" if settings["entry"] == OWN_ENTRY else settings["entry"]
+    named = titles([job.config for _, job in composed], [point for point, _ in composed])
+    jobs = [
+        PlannedJob(
+            f"{number:04d}",
+            title,
+            axes.overrides(point),
+            point,
+            {**job.config, "title": title},
+            job.dataset,
+            job_identity(job.config, job.dataset.fingerprint, plugins),
+        )
+        for number, (title, (point, job)) in enumerate(zip(named, composed, strict=True), start=1)
+    ]
+    return Plan(jobs, axes, settings, notices)

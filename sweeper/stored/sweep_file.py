@@ -1,0 +1,101 @@
+"""``sweep.yaml``: what a sweep is about, written before its first job starts and read by whoever looks at it later."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from runners.contract.errors import UserError
+from runners.contract.folder import SweepFolder
+from runners.contract.jsonfile import write_text
+from runners.contract.naming import dataset_name
+from runners.contract.yamlfile import YamlParts, dump_entries, dump_yaml
+from sweeper.planning.plan import Plan, PlannedJob
+from sweeper.stored.versions import stack_versions
+from sweeper.tracking.redaction import without_password
+
+
+def write_sweep_file(folder: SweepFolder, plan: Plan, name: str, command: Sequence[str]) -> None:
+    """Write ``sweep.yaml`` in one piece."""
+    datasets = {job.dataset.fingerprint: describe_dataset(job) for job in plan.jobs}
+    content = {
+        "id": folder.sweep_id,
+        "name": name,
+        "command": list(command),
+        "axes": {key: list(values) for key, values in plan.axes.values.items()},
+        "settings": _without_secrets(plan.settings),
+        "versions": stack_versions(),
+        "datasets": list(datasets.values()),
+    }
+    write_text(folder.sweep, dump_yaml(content) + dump_entries("jobs", [describe_job(job) for job in plan.jobs]))
+
+
+def read_sweep_file(folder: SweepFolder) -> dict[str, Any]:
+    """Read ``sweep.yaml``.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        content = YamlParts().load(folder.sweep.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"sweep in {folder.path}: no file {folder.sweep.name}; name the folder of a sweep") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"sweep file damaged in {folder.sweep}: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict) or not {"jobs", "datasets", "settings", "axes", "versions"} <= content.keys():
+        raise UserError(f"sweep file damaged in {folder.sweep}: not all of its parts are there; restore the file")
+    return content
+
+
+def add_to_sweep_file(
+    folder: SweepFolder,
+    jobs: Sequence[Mapping[str, Any]],
+    datasets: Sequence[Mapping[str, Any]],
+    axes: Mapping[str, Sequence[str]],
+) -> None:
+    """Add jobs to ``sweep.yaml``, in one piece; what is there already is not added again.
+
+    Args:
+        folder: the sweep's.
+        jobs: as `describe_job` gives them.
+        datasets: as `describe_dataset` gives them.
+        axes: axis key to values, some of them new.
+    """
+    content = read_sweep_file(folder)
+    known = {job["id"] for job in content["jobs"]}
+    content["jobs"] += [dict(job) for job in jobs if job["id"] not in known]
+    fingerprints = {dataset["fingerprint"] for dataset in content["datasets"]}
+    content["datasets"] += [dict(dataset) for dataset in datasets if dataset["fingerprint"] not in fingerprints]
+    for key, values in axes.items():
+        content["axes"][key] = list(dict.fromkeys([*content["axes"].get(key, []), *values]))
+    jobs = content.pop("jobs")
+    write_text(folder.sweep, dump_yaml(content) + dump_entries("jobs", jobs))
+
+
+def describe_job(job: PlannedJob) -> dict[str, Any]:
+    """Return what ``sweep.yaml`` holds of a job."""
+    return {
+        "id": job.job_id,
+        "title": job.title,
+        "overrides": list(job.overrides),
+        "fingerprint": job.dataset.fingerprint,
+        "identity": job.identity,
+    }
+
+
+def describe_dataset(job: PlannedJob) -> dict[str, Any]:
+    """Return what ``sweep.yaml`` holds of a job's data set."""
+    dataset = job.dataset
+    return {
+        "name": dataset_name(job.config),
+        "fingerprint": dataset.fingerprint,
+        "n_images": dict(dataset.n_images),
+        "labelled": dict(dataset.labelled),
+        "source": dataset.source,
+    }
+
+
+def _without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings as they may be written down: an address without the user and password in it."""
+    tracking = dict(settings["tracking"])
+    return {**settings, "tracking": {**tracking, "uri": tracking["uri"] and without_password(tracking["uri"])}}

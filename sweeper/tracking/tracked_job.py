@@ -1,0 +1,29 @@
+"""What the tracking store is told about a job when its run is opened."""
+
+import json
+from collections.abc import Mapping
+
+from runners.contract.folder import JobFolder
+from runners.contract.naming import dataset_name, run_params
+from sweeper.planning.plan import PlannedJob
+from sweeper.tracking.outbox import TrackedJob
+
+
+def tracked_job(job: PlannedJob, folder: JobFolder, tags: Mapping[str, str]) -> TrackedJob:
+    """Return a job's name, columns, tags and data set.
+
+    Args:
+        job: as planned.
+        folder: its folder.
+        tags: what every run of the sweep carries.
+    """
+    name = dataset_name(job.config)
+    own = {
+        "detsweep.folder": str(folder.path),
+        "detsweep.dataset": name,
+        "detsweep.dataset_fingerprint": job.dataset.fingerprint,
+        "detsweep.identity": job.identity,
+        "detsweep.labelled": json.dumps(job.dataset.labelled),
+    }
+    dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
+    return TrackedJob(folder, job.title, {**run_params(job.config), **job.values}, {**tags, **own}, dataset)

@@ -1,0 +1,78 @@
+"""Which tracking store the settings name, what every run carries there, and where its pages are."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from runners.contract.errors import UserError
+from sweeper.stored.versions import git_commit, stack_versions
+from sweeper.tracking.mlflow_store import MlflowStore, StoreRefusesError, describe_error
+from sweeper.tracking.redaction import without_password
+from sweeper.tracking.shipper import TrackingSettings
+from sweeper.tracking.store_probe import StoreAwayError
+
+# A longer list of runs makes an address that nobody can copy.
+N_COMPARED = 12
+
+
+def tracking_settings(tracking: Mapping[str, Any], output_dir: Path) -> TrackingSettings:
+    """Return the store that the setting `tracking` names; a SQLite store stands in the output folder by default."""
+    uri = tracking["uri"]
+    if uri is None and tracking["name"] == "sqlite":
+        uri = f"sqlite:///{output_dir / 'mlflow.db'}"
+    # A server keeps files where it likes; a database of ours would put them into whatever the working directory is.
+    artifacts = output_dir / "artifacts" if uri is not None and uri.startswith("sqlite:") else None
+    # A sweep that was stored before there was this setting does not have it.
+    is_required = bool(tracking.get("required", False))
+    return TrackingSettings(uri, tracking["experiment"], artifacts, tracking["log_checkpoints"], is_required)
+
+
+def check_store(settings: TrackingSettings) -> None:
+    """Make sure that a store which is required can be opened; one that is not required is left to the outbox.
+
+    Raises:
+        UserError: it cannot, or there is none.
+    """
+    if not settings.required:
+        return
+    without = "or go on without: tracking.required=false"
+    if settings.uri is None:
+        raise UserError(f"no tracking store in tracking.required: true with tracking=off; name a store, {without}")
+    try:
+        MlflowStore(settings.uri, settings.experiment, settings.artifacts)
+    except (StoreAwayError, StoreRefusesError) as error:
+        where = describe_error(error, settings.uri)
+        raise UserError(f"tracking store in tracking.uri: {where}; see that it is up, {without}") from None
+
+
+def version_tags(versions: Mapping[str, str]) -> dict[str, str]:
+    """Return versions of the stack as tags of a run."""
+    return {f"detsweep.version.{package}": version for package, version in versions.items()}
+
+
+def run_tags() -> dict[str, str]:
+    """Return what every run of a sweep carries: the versions of the stack, and the commit it was started from."""
+    commit = git_commit()
+    versions = version_tags(stack_versions())
+    return {**versions, "mlflow.source.git.commit": commit} if commit else versions
+
+
+def page_lines(uri: str, experiment_id: str, run_ids: Sequence[str]) -> list[str]:
+    """Return how to look at a sweep's runs: the command that opens MLflow's UI on this machine only, and the page."""
+    if len(run_ids) <= N_COMPARED:
+        # Parallel coordinates of exactly these runs; the experiment's list has them folded under the sweep's run.
+        runs, experiments = quote(json.dumps(list(run_ids))), quote(json.dumps([experiment_id]))
+        page = f"#/compare-runs?runs={runs}&experiments={experiments}"
+    else:
+        # Without the type MLflow opens its view of language models, which shows none of our runs.
+        page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    if uri.startswith("http"):
+        return [f"MLflow: {without_password(uri).rstrip('/')}/{page}"]
+    program = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
+    # One worker and no job execution: a tenth of the memory, and nothing that runs code for whoever asks.
+    command = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {program} ui -w 1 --backend-store-uri {shlex.quote(uri)}"
+    return [f"MLflow: {command}", f"then open http://127.0.0.1:5000/{page}"]

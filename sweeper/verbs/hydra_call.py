@@ -1,0 +1,72 @@
+"""The verbs that are Hydra's: its own flags only show something, everything else is a sweep."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+# Flags with which Hydra only shows something; everything else is a multirun, with or without -m.
+SHOWING_FLAGS = (
+    "--cfg",
+    "-c",
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--info",
+    "-i",
+    "--version",
+    "--shell-completion",
+    "-sc",
+)
+
+
+def call_hydra(verb: str, words: Sequence[str]) -> int:
+    """Let Hydra compose, and our sweeper behind it do the rest.
+
+    Args:
+        verb: as `sweeper.verbs.run.run_verb` knows it.
+        words: what was typed behind it, without flags of ours.
+
+    Raises:
+        UserError: a mistake of the command line, or anything the sweep finds.
+    """
+    import hydra
+
+    import conf
+    from sweeper.planning.compose import COMPOSITION_ERRORS, explain
+    from sweeper.planning.resolvers import register
+
+    register()
+    conf_dir = Path(conf.__file__).parent
+    words = [_one_value(word) for word in words]
+    shows = any(word.partition("=")[0] in SHOWING_FLAGS for word in words)
+    overrides = [word for word in words if word not in ("-m", "--multirun")]
+    hydra_words = words if shows else ["--multirun", f"hydra.sweeper.verb={verb}", *overrides]
+    before = (sys.argv, os.environ.get("HYDRA_FULL_ERROR"))
+    # Only with this does hydra.main hand its exceptions to us instead of printing ten lines and leaving with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = ["detsweep", *hydra_words]
+    entry: Callable[[], None] = hydra.main(version_base="1.3", config_path=str(conf_dir), config_name="config")(
+        _nothing
+    )
+    try:
+        entry()
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, conf_dir, words) from error
+    finally:
+        sys.argv = before[0]
+        if before[1] is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before[1]
+    return 0
+
+
+def _nothing(cfg: object) -> None:
+    """Stand where Hydra wants a function; our sweeper does not call it."""
+
+
+def _one_value(word: str) -> str:
+    """Quote ``gpus=0,1``: a list of devices is one setting and never an axis."""
+    key, separator, value = word.partition("=")
+    return f"{key}='{value}'" if key == "gpus" and separator and "," in value and value[0] not in "'\"" else word

@@ -1,0 +1,141 @@
+"""``detsweep report``: finds what is asked about, has `reports` write it, and prints it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from runners.contract.errors import UserError
+from runners.contract.folder import JobFolder, SweepFolder
+from sweeper.view.screen import Screen
+
+# key -> what it is when it is not given
+KEYS = {"output_dir": "outputs", "tracking.experiment": "", "tracking.uri": ""}
+DEFAULT_EXPERIMENT = "detsweep"
+FILE_WIDTH = 140
+# The terminal shows what a decision is made on; the report holds all of them.
+SHOWN_TABLES = ("study", "without-result", "sizes", "zoo", "notes")
+
+
+def run_report(words: Sequence[str]) -> int:
+    """Carry ``detsweep report [submission RUN | SWEEP] [KEY=VALUE ...]`` out.
+
+    Raises:
+        UserError: what is asked about is not there, or a word is unknown.
+    """
+    names, values = _read_words(words)
+    output_dir = Path(values["output_dir"]).absolute()
+    console = open_console()
+    if names and names[0] == "submission":
+        if len(names) != 2:
+            raise UserError(f"run in detsweep report {' '.join(words)}: {len(names) - 1} given; name one")
+        return _write_submission(_find_run(names[1], values, output_dir), console)
+    if len(names) > 1:
+        raise UserError(f"sweep in detsweep report {' '.join(words)}: {len(names)} given; name one")
+    if values["tracking.experiment"] or values["tracking.uri"]:
+        from reports.read import Experiment
+
+        experiment = values["tracking.experiment"] or DEFAULT_EXPERIMENT
+        _print(
+            Experiment(experiment, _uri(values, output_dir)), output_dir / "reports" / Path(experiment).name, console
+        )
+        return 0
+    print_report(find_sweep(names[0] if names else None, output_dir), console)
+    return 0
+
+
+def open_console() -> Console:
+    """Return the console of this command; a file or a pipe has no width, and tables need room for titles."""
+    screen = cast(TextIO, Screen())
+    console = Console(file=screen, highlight=False)
+    return console if console.is_terminal else Console(file=screen, highlight=False, width=FILE_WIDTH)
+
+
+def print_report(sweep: SweepFolder, console: Console) -> None:
+    """Write a sweep's report into its folder and print its tables."""
+    _print(sweep, sweep.report, console)
+
+
+def try_report(sweep: SweepFolder, console: Console) -> None:
+    """Do the same at a sweep's end; what cannot be read is told, and changes nothing of what the sweep has achieved."""
+    try:
+        print_report(sweep, console)
+    except UserError as error:
+        for line in error.lines():
+            console.print(Text(line), soft_wrap=True)
+
+
+def _print(source: object, out: Path, console: Console) -> None:
+    from reports.read import Experiment
+    from reports.sweep_report import write_report
+    from reports.terminal import terminal_table
+
+    assert isinstance(source, SweepFolder | Experiment)
+    report = write_report(source, out)
+    for table in report.tables:
+        if table.name in SHOWN_TABLES:
+            console.print(terminal_table(table))
+    console.print(Text(f"report: {report.page}"), soft_wrap=True)
+
+
+def find_sweep(name: str | None, output_dir: Path) -> SweepFolder:
+    """Return a sweep's folder by its path, its id or the name in its id; the newest one without a name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name and Path(name, "sweep.yaml").is_file():
+        return SweepFolder(Path(name).absolute())
+    sweeps = sorted(path.parent for path in output_dir.glob("*/sweep.yaml"))
+    if name:
+        sweeps = [path for path in sweeps if name in (path.name, path.name.split("_", 1)[-1].rpartition("_")[0])]
+    if not sweeps:
+        found = f"none called '{name}'" if name else "none"
+        raise UserError(f"sweep in {output_dir}: found {found}; run one first, or say output_dir=FOLDER")
+    return SweepFolder(sweeps[-1])
+
+
+def _find_run(name: str, values: Mapping[str, str], output_dir: Path) -> JobFolder:
+    """Return a run's folder by path, job number in the newest sweep, ``SWEEP/NUMBER``, or a name the store knows."""
+    if Path(name, "config.yaml").is_file():
+        return JobFolder(Path(name).absolute())
+    sweep_name, _, number = name.rpartition("/")
+    if number.isdigit():
+        sweep = find_sweep(sweep_name or None, output_dir)
+        folder = sweep.job(f"{int(number):04d}")
+        if not folder.path.is_dir():
+            numbers = ", ".join(str(int(job.job_id)) for job in sweep.all_jobs()[:20])
+            raise UserError(f"run in {sweep.path}: no job {number}; it holds {numbers}")
+        return folder
+    from reports.read import Experiment, find_job_folder
+
+    experiment = Experiment(values["tracking.experiment"] or DEFAULT_EXPERIMENT, _uri(values, output_dir))
+    return find_job_folder(name, experiment, output_dir / "fetched")
+
+
+def _write_submission(job: JobFolder, console: Console) -> int:
+    from reports.submission import write_submission
+
+    written = write_submission(job, job.path / "submission")
+    for path in (written.csv, written.results):
+        console.print(Text(f"wrote {path}"), soft_wrap=True)
+    return 0
+
+
+def _uri(values: Mapping[str, str], output_dir: Path) -> str:
+    return values["tracking.uri"] or f"sqlite:///{output_dir / 'mlflow.db'}"
+
+
+def _read_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    names, values = [], dict(KEYS)
+    for word in words:
+        key, separator, value = word.partition("=")
+        if not separator:
+            names.append(word)
+        elif key in KEYS:
+            values[key] = value
+        else:
+            raise UserError(f"no setting '{key}' in detsweep report {' '.join(words)}; settings are {', '.join(KEYS)}")
+    return names, values

@@ -1,0 +1,124 @@
+"""One invocation of ``train``, ``check`` or ``plan``, from Hydra's overrides to the exit code."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.text import Text
+
+from runners.contract.folder import SweepFolder
+from sweeper.hardware.machine import StartExecutor, find_capacity, hold_machine
+from sweeper.planning.axes import Axes, read_axes
+from sweeper.planning.compose import Composer
+from sweeper.planning.plan import Plan, make_plan
+from sweeper.planning.settings import sweep_settings
+from sweeper.stored.journal import Journal
+from sweeper.stored.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
+from sweeper.tracking.redaction import without_password
+from sweeper.verbs.check import check_models
+from sweeper.verbs.new_sweep import NewSweep, train_new
+from sweeper.verbs.plan_verb import show_plan
+from sweeper.verbs.report import open_console
+from sweeper.verbs.request_verbs import add_jobs
+from sweeper.verbs.train import start_event
+
+# Where failed checks keep their logs: beside the sweeps and not among them, for they are nothing to report or resume.
+CHECKS = "checks"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a command line comes to.
+
+    Attributes:
+        verb: ``train``, ``check``, ``plan``, ``plan_json`` (for programs) or ``add``.
+        arguments: all overrides, a recipe's before the command line's.
+        config: what Hydra composed without the axes.
+        loader: composes the jobs.
+        start_executor: starts what runs the jobs.
+        sweep: folder of the sweep that jobs are added to, of ``add``.
+    """
+
+    verb: str
+    arguments: Sequence[str]
+    config: DictConfig
+    loader: ConfigLoader
+    start_executor: StartExecutor
+    sweep: str | None = None
+
+
+def run_verb(told: Invocation) -> int:
+    """Carry a verb out and return the exit code.
+
+    Raises:
+        UserError: something the user can mend; nothing was trained.
+    """
+    console = open_console()
+    axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(list(told.arguments)))
+    settings = sweep_settings(told.config)
+    output_dir = Path(settings["output_dir"]).absolute()
+    composer = Composer(told.loader, told.config)
+    if told.verb in ("plan", "plan_json"):
+        return show_plan(console, make_plan(composer, axes, settings, output_dir), output_dir, told.verb == "plan_json")
+    set_umask(UMASKS[settings["share"]])
+    if told.sweep is not None:
+        return add_jobs(SweepFolder(Path(told.sweep)), make_plan(composer, axes, settings, output_dir))
+    is_check = told.verb == "check"
+    name = "check" if is_check else settings["name"] or _name(axes, told.config)
+    parent = output_dir / CHECKS if is_check else output_dir
+    capacity = find_capacity(settings, is_check=is_check)
+    with (
+        _new_folder(parent, name, settings["share"]) as folder,
+        hold_machine(capacity, settings, folder.path / "server.log", told.start_executor) as machine,
+    ):
+        plan = make_plan(composer, axes, settings, output_dir)
+        _print_notices(console, plan)
+        sweep = NewSweep(plan, folder, name, _command(told.verb))
+        if not is_check:
+            return train_new(sweep, capacity, machine, console)
+        write_sweep(folder, plan, name, sweep.command)
+        with Journal(folder.journal) as journal:
+            journal.append("sweep_started", **start_event(sweep.command, "check"))
+            exit_code = check_models(plan, folder, journal, machine, console)
+        if exit_code == 0:
+            # Found good: the next command will be another one, and nobody will look for this folder.
+            folder.sweep.unlink()
+        return exit_code
+
+
+@contextmanager
+def _new_folder(output_dir: Path, name: str, share: Sharing) -> Iterator[SweepFolder]:
+    """Make a sweep's folder, and remove it again unless a sweep was written into it."""
+    folder = make_sweep_folder(output_dir, name, datetime.now(timezone.utc), share)
+    try:
+        yield folder
+    finally:
+        if not folder.sweep.exists():
+            shutil.rmtree(folder.path)
+            # The folder of the checks goes with the last of them.
+            if folder.path.parent.name == CHECKS and not any(folder.path.parent.iterdir()):
+                folder.path.parent.rmdir()
+
+
+def _name(axes: Axes, config: DictConfig) -> str:
+    recipe = OmegaConf.select(config, "hydra.runtime.choices.recipe")
+    return recipe or "-".join(key.rpartition(".")[2].rpartition("/")[2] for key in axes.values)[:60] or "train"
+
+
+def _command(verb: str) -> list[str]:
+    """Return the command line as it may be written down."""
+    typed = [word for word in sys.argv[1:] if word != "--multirun" and not word.startswith("hydra.sweeper.verb=")]
+    return ["detsweep", verb, *map(without_password, typed)]
+
+
+def _print_notices(console: Console, plan: Plan) -> None:
+    for notice in plan.notices:
+        console.print(Text(f"note: {notice}"), soft_wrap=True)
