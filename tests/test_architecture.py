@@ -79,6 +79,17 @@ def test_imports_follow_the_direction_of_dependencies(name: str, tree: ast.Modul
             assert not is_below(name, "runners.contract"), f"{name} imports {imported}"
 
 
+def test_no_two_rooms_of_the_sweeper_lean_on_each_other() -> None:
+    leans = {
+        (name.split(".")[1], imported.split(".")[1])
+        for name, tree in ALL
+        for imported in imports(tree, top_only=True)
+        if is_below(name, "sweeper") and imported.startswith("sweeper.") and name.count(".") > 1
+    }
+    assert len(leans) > 10
+    assert not {(one, other) for one, other in leans if one < other and (other, one) in leans}
+
+
 @pytest.mark.parametrize(("name", "tree"), [pair for pair in ALL if is_below(pair[0], "sweeper")])
 def test_sweeper_imports_reports_only_when_it_is_needed(name: str, tree: ast.Module) -> None:
     assert not [imported for imported in imports(tree, top_only=True) if is_below(imported, "reports")]

@@ -12,6 +12,7 @@ from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.control.adding import take_added_jobs
 from sweeper.control.attempt_ends import Aftermath, Tries
 from sweeper.control.attempt_start import AttemptSettings, make_spec
 from sweeper.control.events import (
@@ -28,19 +29,18 @@ from sweeper.control.events import (
     Stop,
     StopAsked,
 )
+from sweeper.control.left import LeftSweep
 from sweeper.control.orders import Orders, handle_and_note
 from sweeper.control.packing import MAX_DEVICE_ERRORS, Need
-from sweeper.control.requests import Request
 from sweeper.control.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
 from sweeper.control.schedule import Schedule
 from sweeper.executors.base import Exited, Started
 from sweeper.hardware.machine import Machine
-from sweeper.hardware.processes import birth_of
 from sweeper.hardware.slots import Slot
 from sweeper.planning.plan import PlannedJob
-from sweeper.stored.adding import take_added_jobs
 from sweeper.stored.journal import Journal, JournalNotWrittenError
-from sweeper.stored.left import LeftSweep
+from sweeper.stored.processes import birth_of
+from sweeper.stored.requests import Request
 from sweeper.tracking.tracked_job import tracked_job
 from sweeper.tracking.tracking import Tracker
 from sweeper.view.progress import Display, log_lines

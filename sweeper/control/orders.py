@@ -19,10 +19,10 @@ from sweeper.control.events import (
     JobReleased,
     StopAsked,
 )
-from sweeper.control.requests import Request, drop_request, read_requests
 from sweeper.control.schedule import Schedule
 from sweeper.hardware.device_pool import DevicePool
 from sweeper.stored.journal import JournalNotWrittenError
+from sweeper.stored.requests import Request, drop_request, read_requests
 
 Tell = Callable[..., None]
 

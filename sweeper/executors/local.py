@@ -16,7 +16,7 @@ import runners
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder
 from sweeper.executors.base import Executor, ExecutorEvent, Exited, Started
-from sweeper.hardware.processes import birth_of, is_alive
+from sweeper.stored.processes import birth_of, is_alive
 
 # The server ends its jobs itself (TERM, grace, KILL) once its input is closed; this is how long we give it.
 CLOSE_S = 20.0

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from runners.contract.errors import UserError
 from runners.contract.failpoints import failpoint
-from sweeper.hardware.processes import is_alive
+from sweeper.stored.processes import is_alive
 
 
 class SweepOwnedError(UserError):

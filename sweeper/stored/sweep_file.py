@@ -11,8 +11,8 @@ from runners.contract.jsonfile import write_text
 from runners.contract.naming import dataset_name
 from runners.contract.yamlfile import YamlParts, dump_entries, dump_yaml
 from sweeper.planning.plan import Plan, PlannedJob
+from sweeper.stored.redaction import without_password
 from sweeper.stored.versions import stack_versions
-from sweeper.tracking.redaction import without_password
 
 
 def write_sweep_file(folder: SweepFolder, plan: Plan, name: str, command: Sequence[str]) -> None:

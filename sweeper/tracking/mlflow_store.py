@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.contract.failpoints import failpoint
-from sweeper.tracking.redaction import without_password
+from sweeper.stored.redaction import without_password
 from sweeper.tracking.store_probe import StoreAwayError, database_file, one_at_a_time, probe_store
 
 N_METRICS_PER_BATCH = 1000
@@ -105,7 +105,7 @@ class MlflowStore:
         self._experiment = experiment
         database = database_file(uri)
         with one_at_a_time(database), self._translated():
-            if database is not None and not database.exists():
+            if database is not None and not database.stat().st_size:
                 _make_database(database)
             self._client = MlflowClient(tracking_uri=uri)
             self.experiment_id: str = self._find_experiment() or self._make_experiment(artifacts)
@@ -252,6 +252,8 @@ def _make_database(path: Path) -> None:
     making = path.with_name(f".{path.name}.making")
     for leftover in (making, making.with_name(f"{making.name}-journal")):
         leftover.unlink(missing_ok=True)
+    # SQLite itself would make a file that a group may read and not write.
+    os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
     store = SqlAlchemyStore(f"sqlite:///{making}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
     store.engine.dispose()
     failpoint("database.rename.before")

@@ -11,8 +11,8 @@ from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome, JobState
 from sweeper.stored.journal import read_journal
+from sweeper.stored.redaction import without_password
 from sweeper.tracking.mlflow_store import describe_error, prepare_mlflow, silence_mlflow
-from sweeper.tracking.redaction import without_password
 from sweeper.tracking.shipper import TrackingSettings
 from sweeper.tracking.store_probe import StoreAwayError, database_file, probe_store
 

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from runners.contract.errors import UserError
+from sweeper.stored.redaction import without_password
 from sweeper.stored.versions import git_commit, stack_versions
 from sweeper.tracking.mlflow_store import MlflowStore, StoreRefusesError, describe_error
-from sweeper.tracking.redaction import without_password
 from sweeper.tracking.shipper import TrackingSettings
 from sweeper.tracking.store_probe import StoreAwayError
 

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.states import JobState
-from sweeper.verbs.report import find_sweep, open_console
+from sweeper.stored.finding import find_sweep
+from sweeper.verbs.report import open_console
 from sweeper.verbs.status import head_lines, print_way_on, sweep_state
 from sweeper.verbs.words import read_words
 from sweeper.view.progress import Progress, log_lines

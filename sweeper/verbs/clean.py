@@ -15,10 +15,11 @@ from rich.text import Text
 
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
+from sweeper.stored.finding import find_sweep
 from sweeper.stored.journal import Journal, SweepOwnedError
 from sweeper.stored.ownership import is_owned
 from sweeper.verbs.listing import all_sweeps
-from sweeper.verbs.report import find_sweep, open_console
+from sweeper.verbs.report import open_console
 from sweeper.verbs.waste import CHECKS, FETCHED, Waste, waste_of, waste_of_checks, waste_of_downloads
 from sweeper.verbs.words import read_words
 from sweeper.view.wording import count, size

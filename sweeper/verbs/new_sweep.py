@@ -7,18 +7,18 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.folder import SweepFolder
+from sweeper.control.reused_jobs import note_reused
 from sweeper.forecast.disk import check_space
 from sweeper.forecast.job_estimates import JobForecast
-from sweeper.forecast.probe import probe_jobs, wants_probes
 from sweeper.hardware.machine import Capacity, Machine
 from sweeper.planning.plan import Plan
 from sweeper.planning.weights import fetch_weights
 from sweeper.stored.journal import Journal
 from sweeper.stored.ownership import prove_lock
-from sweeper.stored.reused_jobs import note_reused
 from sweeper.stored.sweep_folder import write_sweep
 from sweeper.tracking.reuse import find_reusable, reused_tags
 from sweeper.tracking.tracking_store import check_store, tracking_settings
+from sweeper.verbs.probe import probe_jobs, wants_probes
 from sweeper.verbs.train import SweepRun, start_event, train_jobs, way_on
 from sweeper.view.wording import count
 

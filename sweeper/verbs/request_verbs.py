@@ -14,14 +14,15 @@ from rich.text import Text
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
-from sweeper.control.requests import ask
+from sweeper.control.adding import write_added_jobs
+from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.planning.plan import Plan
-from sweeper.stored.adding import write_added_jobs
+from sweeper.stored.finding import find_sweep
 from sweeper.stored.journal import Journal
-from sweeper.stored.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.stored.ownership import is_owned
+from sweeper.stored.requests import ask
 from sweeper.stored.sweep_file import add_to_sweep_file, read_sweep_file
-from sweeper.verbs.report import find_sweep, open_console
+from sweeper.verbs.report import open_console
 from sweeper.verbs.resume import resume_owned
 from sweeper.verbs.words import OUTPUT_DIR, read_words
 

@@ -8,20 +8,20 @@ from rich.text import Text
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
 from sweeper.control.events import JobAdded
-from sweeper.control.requests import ask
+from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.control.schedule import Schedule
+from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored, refuse_changes
 from sweeper.executors.local import LocalExecutor
 from sweeper.forecast.job_estimates import JobForecast
-from sweeper.forecast.probe import probe_jobs, wants_probes
 from sweeper.hardware.devices import devices_left
 from sweeper.hardware.machine import find_capacity, hold_machine
 from sweeper.planning.weights import fetch_weights
 from sweeper.stored.journal import Journal, SweepOwnedError, read_journal
-from sweeper.stored.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.stored.ownership import prove_lock
-from sweeper.stored.stored_sweep import StoredSweep, asked_sweep, read_stored, refuse_changes
+from sweeper.stored.requests import ask
 from sweeper.stored.sweep_folder import UMASKS, set_umask
 from sweeper.tracking.tracking_store import check_store, tracking_settings
+from sweeper.verbs.probe import probe_jobs, wants_probes
 from sweeper.verbs.report import open_console, try_report
 from sweeper.verbs.sync import ship_stored
 from sweeper.verbs.train import SweepRun, start_event, train_jobs

@@ -21,8 +21,8 @@ from sweeper.planning.compose import Composer
 from sweeper.planning.plan import Plan, make_plan
 from sweeper.planning.settings import sweep_settings
 from sweeper.stored.journal import Journal
+from sweeper.stored.redaction import without_password
 from sweeper.stored.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
-from sweeper.tracking.redaction import without_password
 from sweeper.verbs.check import check_models
 from sweeper.verbs.new_sweep import NewSweep, train_new
 from sweeper.verbs.plan_verb import show_plan

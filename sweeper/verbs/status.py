@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from runners.contract.states import JobState
-from sweeper.verbs.report import find_sweep, open_console
+from sweeper.stored.finding import find_sweep
+from sweeper.verbs.report import open_console
 from sweeper.verbs.words import read_words
 from sweeper.view.finish_time import correction, time_left_s, work_left_s
 from sweeper.view.sweep_reader import read_view

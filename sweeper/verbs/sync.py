@@ -8,10 +8,10 @@ from rich.text import Text
 
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
+from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
+from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored
 from sweeper.planning.plan import PlannedJob
 from sweeper.stored.journal import Journal
-from sweeper.stored.left import LeftSweep, end_what_was_left_running, read_left
-from sweeper.stored.stored_sweep import StoredSweep, asked_sweep, read_stored
 from sweeper.tracking.tracked_job import tracked_job
 from sweeper.tracking.tracking import Tracker, TrackingSettings
 from sweeper.tracking.tracking_store import tracking_settings, version_tags

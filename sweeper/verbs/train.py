@@ -16,12 +16,12 @@ from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptMode
 from sweeper.control.attempt_start import AttemptSettings
 from sweeper.control.controller import Controller, JobEstimates
+from sweeper.control.left import LeftSweep
 from sweeper.control.running import Limits
 from sweeper.hardware.machine import Machine
-from sweeper.hardware.processes import birth_of, boot_id
 from sweeper.planning.plan import Plan
 from sweeper.stored.journal import Journal, read_journal
-from sweeper.stored.left import LeftSweep
+from sweeper.stored.processes import birth_of, boot_id
 from sweeper.stored.sweep_folder import UMASKS
 from sweeper.stored.versions import stack_versions
 from sweeper.tracking.tracking import Tracker

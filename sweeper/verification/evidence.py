@@ -14,9 +14,9 @@ from runners.contract.digest import sha256_of
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.jsonfile import read_json
 from runners.contract.records import AttemptResult, read_metrics
-from sweeper.hardware.processes import is_alive
 from sweeper.stored.journal import read_journal
 from sweeper.stored.ownership import is_owned
+from sweeper.stored.processes import is_alive
 from sweeper.stored.sweep_file import read_sweep_file
 from sweeper.tracking.shipped import ShippedJob, count_unshipped
 

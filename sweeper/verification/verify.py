@@ -11,8 +11,7 @@ from rich.text import Text
 
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
-from sweeper.stored.journal_rebuild import rebuild_journal
-from sweeper.stored.stored_sweep import asked_sweep
+from sweeper.control.stored_sweep import asked_sweep
 from sweeper.stored.sweep_file import read_sweep_file
 from sweeper.tracking.tracking_store import tracking_settings
 from sweeper.verbs.report import open_console
@@ -25,6 +24,7 @@ from sweeper.verification.invariants import (
     check_reasons_to_end,
     check_states,
 )
+from sweeper.verification.journal_rebuild import rebuild_journal
 from sweeper.verification.retry_invariants import check_retries, uncounted_retries
 from sweeper.verification.stored_invariants import (
     check_completed,

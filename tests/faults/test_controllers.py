@@ -17,7 +17,7 @@ import pytest
 from benchmarks.soak import main as soak
 from runners.contract.failpoints import EXIT_STATUS, FAILPOINTS, VARIABLE
 from runners.contract.folder import SweepFolder
-from sweeper.hardware.processes import birth_of
+from sweeper.stored.processes import birth_of
 from tests.faults.driver import Driver, lives
 from tests.faults.patched import NOTHING
 from tests.faults.test_store import DATABASE_STOP, OUTBOX_STOPS

@@ -15,7 +15,6 @@ from runners.contract.records import AttemptResult, AttemptSpec, Failure, Metric
 from runners.contract.states import AttemptOutcome, FailureKind
 from sweeper.control.controller import Controller
 from sweeper.control.packing import Need
-from sweeper.control.requests import ask
 from sweeper.hardware.device_pool import DevicePool
 from sweeper.hardware.devices import CPU
 from sweeper.hardware.machine import Machine
@@ -23,6 +22,7 @@ from sweeper.hardware.slots import Device, Offer, Slot
 from sweeper.planning.dataset import PreparedDataset
 from sweeper.planning.plan import PlannedJob
 from sweeper.stored.journal import Journal, read_journal
+from sweeper.stored.requests import ask
 from sweeper.tracking.tracking import Tracker, TrackingSettings
 from sweeper.view.progress import Progress
 from sweeper.view.sweep_view import SweepView

@@ -12,11 +12,11 @@ from runners.contract.records import AttemptSpec
 from runners.contract.states import FailureKind, JobState
 from sweeper.control.attempt_ends import Tries
 from sweeper.control.attempt_start import AttemptSettings
+from sweeper.control.left import LeftJob, LeftSweep
 from sweeper.control.running import Limits
 from sweeper.executors.base import Exited
 from sweeper.hardware.slots import Offer
 from sweeper.stored.journal import JournalNotWrittenError
-from sweeper.stored.left import LeftJob, LeftSweep
 from tests.sweeper.controller_stage import (
     Stage,
     completes,

@@ -10,9 +10,9 @@ from runners.contract.folder import AttemptFolder
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.control.packing import Need
-from sweeper.control.requests import ask
 from sweeper.control.running import Limits
 from sweeper.hardware.slots import Offer
+from sweeper.stored.requests import ask
 from tests.sweeper.controller_stage import (
     Estimates,
     Stage,

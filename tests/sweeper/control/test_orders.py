@@ -22,11 +22,11 @@ from sweeper.control.events import (
     StopAsked,
 )
 from sweeper.control.orders import Orders, handle_and_note
-from sweeper.control.requests import Request, ask, read_requests
 from sweeper.control.schedule import Schedule
 from sweeper.hardware.device_pool import DevicePool
 from sweeper.hardware.slots import Device
 from sweeper.stored.journal import JournalNotWrittenError
+from sweeper.stored.requests import Request, ask, read_requests
 from tests.sweeper.fake_executor import PlayedExecutor
 
 JOBS = ("0001", "0002")

@@ -16,7 +16,7 @@ from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from sweeper.executors.base import ExecutorEvent, Exited, Started
 from sweeper.executors.local import MAX_RESTARTS, LocalExecutor, ServerGoneError
-from sweeper.hardware.processes import birth_of, is_alive
+from sweeper.stored.processes import birth_of, is_alive
 from tests.quick_job import Fault, Play
 
 LIMIT_S = 60.0

@@ -7,7 +7,7 @@ import pytest
 from runners.contract.folder import JobFolder
 from runners.contract.jsonfile import write_json
 from runners.contract.records import MetricRecord
-from sweeper.tracking.redaction import without_password
+from sweeper.stored.redaction import without_password
 from sweeper.tracking.shipped import N_POINTS_PER_CHUNK, Shipped, ShippedJob, count_unshipped, next_chunk
 
 

@@ -15,15 +15,15 @@ from runners.contract.folder import SweepFolder
 from runners.contract.identity import job_identity
 from runners.contract.states import JobState
 from runners.contract.yamlfile import YamlParts
+from sweeper.control.left import LeftSweep
 from sweeper.planning.axes import Axes
 from sweeper.planning.dataset import PreparedDataset, prepare_dataset
 from sweeper.planning.plan import Plan, PlannedJob
 from sweeper.planning.settings import sweep_settings
-from sweeper.stored.left import LeftSweep
+from sweeper.stored.finding import find_sweep
+from sweeper.stored.redaction import MASK
 from sweeper.stored.sweep_file import read_sweep_file
 from sweeper.stored.versions import stack_versions
-from sweeper.tracking.redaction import MASK
-from sweeper.verbs.report import find_sweep
 
 # What may be another machine's affair by now; everything else of a sweep stays as it was planned, and as a checkpoint
 # knows it.

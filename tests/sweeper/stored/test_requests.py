@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runners.contract.folder import SweepFolder
-from sweeper.control.requests import OPS, ask, drop_request, read_requests
+from sweeper.stored.requests import OPS, ask, drop_request, read_requests
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import write_text
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import JobState
+from sweeper.control.stored_sweep import read_stored
 from sweeper.stored.journal import SweepOwnedError
-from sweeper.stored.journal_story import FoundAttempt, FoundJob, rebuild_events, salvage
-from sweeper.stored.stored_sweep import read_stored
+from sweeper.verification.journal_story import FoundAttempt, FoundJob, rebuild_events, salvage
 
 
 def rebuild_journal(sweep: SweepFolder) -> list[str]:

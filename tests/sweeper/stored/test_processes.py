@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweeper.hardware.processes import birth_of, is_alive, working_in
+from sweeper.stored.processes import birth_of, is_alive, working_in
 
 
 def test_a_process_is_known_by_its_number_and_its_birth() -> None:

@@ -7,9 +7,9 @@ import pytest
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.yamlfile import load_yaml
-from sweeper.control.requests import Request
-from sweeper.stored.adding import take_added_jobs, write_added_jobs
+from sweeper.control.adding import take_added_jobs, write_added_jobs
 from sweeper.stored.journal import Journal
+from sweeper.stored.requests import Request
 from sweeper.stored.sweep_file import read_sweep_file
 from sweeper.stored.sweep_folder import write_sweep
 from tests.sweeper.planned import folder_names, plan_of

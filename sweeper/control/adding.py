@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from runners.contract.folder import JobFolder, SweepFolder
-from sweeper.control.requests import Request, read_requests
+from sweeper.control.left import read_left
+from sweeper.control.stored_sweep import read_job
 from sweeper.planning.axes import Axes
 from sweeper.planning.plan import Plan, PlannedJob
-from sweeper.stored.left import read_left
-from sweeper.stored.stored_sweep import read_job
+from sweeper.stored.requests import Request, read_requests
 from sweeper.stored.sweep_file import add_to_sweep_file, describe_dataset, describe_job, read_sweep_file
 from sweeper.stored.sweep_folder import write_job
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from runners.contract.states import JobState
+from sweeper.control.left import LeftJob, LeftSweep
 from sweeper.planning.plan import Plan
 from sweeper.stored.journal import Journal
-from sweeper.stored.left import LeftJob, LeftSweep
 from sweeper.stored.versions import stack_versions
 from sweeper.tracking.reuse import ReusedRun
 

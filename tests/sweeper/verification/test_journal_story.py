@@ -9,9 +9,9 @@ import pytest
 
 from runners.contract.records import AttemptResult, AttemptSpec, Failure
 from runners.contract.states import AttemptOutcome, FailureKind
-from sweeper.stored.journal_story import FoundAttempt, FoundJob, rebuild_events, salvage
 from sweeper.verification.evidence import AttemptEvidence, JobEvidence, JournalLine, SweepEvidence
 from sweeper.verification.invariants import check_numbers, check_states
+from sweeper.verification.journal_story import FoundAttempt, FoundJob, rebuild_events, salvage
 from sweeper.verification.retry_invariants import check_retries
 from sweeper.verification.stored_invariants import check_completed
 from tests.sweeper.verification.test_invariants import SHA, ended, event, failed, lost, planned, started

@@ -14,11 +14,11 @@ from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec, Failure
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.control import left as left_module
 from sweeper.control.attempt_ends import Tries
-from sweeper.hardware.processes import birth_of, boot_id
-from sweeper.stored import left as left_module
+from sweeper.control.left import end_what_was_left_running, read_left
 from sweeper.stored.journal import Journal, SweepOwnedError, read_journal
-from sweeper.stored.left import end_what_was_left_running, read_left
+from sweeper.stored.processes import birth_of, boot_id
 from sweeper.stored.sweep_folder import write_sweep
 from tests.sweeper.planned import plan_of
 

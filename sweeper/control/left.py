@@ -13,8 +13,8 @@ from runners.contract.states import AttemptOutcome, FailureKind, JobState
 from sweeper.control.attempt_ends import MAX_LOSSES, AttemptEnded, Tries, judge_end
 from sweeper.control.attempt_start import can_halve
 from sweeper.hardware.devices import CPU
-from sweeper.hardware.processes import boot_id, is_alive, working_in
 from sweeper.stored.journal import Journal, SweepOwnedError, read_journal
+from sweeper.stored.processes import boot_id, is_alive, working_in
 from sweeper.stored.sweep_file import read_sweep_file
 
 # A job whose controller died saves and goes within its server's grace; longer than this, somebody has to look.
