@@ -110,7 +110,7 @@ def one_at_a_time(database: Path | None) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise StoreAwayError(f"another process has been opening {database} for too long") from None
                 time.sleep(0.1)
-        # SQLite itself would make a file that a group may read and not write.
+        # Empty until its tables are made; SQLite itself would make a file that a group may read and not write.
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
         yield
     finally:
