@@ -167,10 +167,10 @@ def check_points(evidence: SweepEvidence) -> Iterator[Violation]:
 def _recorded(folder: JobEvidence) -> set[tuple[str, int]]:
     """Return name and step of everything that the store should hold, names as the store writes them."""
     points = {(metric_name(name), step) for a in folder.attempts.values() for name, step in a.points}
-    for attempt in folder.attempts.values():
-        if attempt.result is not None:
-            step = attempt.result.best_epoch or 0
-            points |= {(metric_name(name), step) for name in attempt.result.metrics}
+    # Of an attempt that another followed, what it had reached by then is not told.
+    result = folder.attempts[max(folder.attempts)].result if folder.attempts else None
+    if result is not None:
+        points |= {(metric_name(name), result.best_epoch or 0) for name in result.metrics}
     return points
 
 

@@ -392,5 +392,20 @@ def test_a_job_that_is_tried_again_needs_no_checkpoint_of_before() -> None:
     assert only(replace(sweep, jobs=cleaned), 6) == []
 
 
+def _measured(*results: AttemptResult) -> SweepEvidence:
+    attempts = {result.attempt: AttemptEvidence(spec_attempt=result.attempt, result=result) for result in results}
+    points = {("best/val/bbox_mAP", 2): 1, ("train/loss", 1): 1}
+    runs = (RUNS[0], replace(RUNS[1], points=points), RUNS[2])
+    return evidence(*WHOLE, runs=runs, jobs={"0001": JobEvidence(CONFIG_SHA, attempts), "0002": completed(2)})
+
+
+def test_the_store_holds_what_the_last_attempt_has_reached_and_not_those_before_it() -> None:
+    interrupted = AttemptResult(1, AttemptOutcome.INTERRUPTED, metrics={"best/val/bbox_mAP": 0.1}, best_epoch=1)
+    done = replace(interrupted, attempt=2, outcome=AttemptOutcome.COMPLETED, best_epoch=2)
+    assert only(_measured(interrupted, done), 9) == []
+    ((_, told),) = only(_measured(interrupted, replace(done, best_epoch=3)), 9)
+    assert told == "job 0001: it lacks best/val/bbox_mAP of step 3"
+
+
 def test_a_check_has_no_checkpoint_to_keep() -> None:
     assert only(replace(_completed_with(checkpoint_sha256={}), is_check=True), 4) == []
