@@ -180,7 +180,7 @@ def _nothing_to(sweep: SweepFolder, verb: str) -> Callable[[], int]:
 
 def _left(sweep: SweepFolder, journal: Journal) -> LeftSweep:
     left = read_left(sweep)
-    end_what_was_left_running(sweep, left, journal)
+    end_what_was_left_running(sweep, left, journal, read_sweep_file(sweep)["settings"]["max_losses"])
     return left
 
 

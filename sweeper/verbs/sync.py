@@ -42,7 +42,7 @@ def run_sync(words: Sequence[str]) -> int:
         if settings.uri is None:
             raise UserError(f"tracking store in {sweep.sweep}: none, tracking=off; name one with tracking.uri=")
         left = read_left(sweep)
-        end_what_was_left_running(sweep, left, journal)
+        end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
         n_waiting = ship_stored(sweep, stored, left, settings, console, LIMIT_S)
     return 1 if n_waiting else 0
 
