@@ -108,7 +108,8 @@ def event_line(event: Mapping[str, Any], job: JobView | None, has_table: bool) -
         if name == "started" and not has_table:
             return f"{_name(job)}: started on {job.slot}{f' ({job.remark})' if job.remark else ''}"
         if name == "ended":
-            told = f": {job.reason}" if job.reason else ""
+            kind = f" ({event['kind']})" if event.get("kind") else ""
+            told = f"{kind}: {job.reason}" if job.reason else kind
             took = "" if job.started_at is None or job.ended_at is None else duration(job.ended_at - job.started_at)
             return f"{_name(job)}: {job.state.value}{told} after {took}"
         if name == "reused" and not has_table:

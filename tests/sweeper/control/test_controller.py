@@ -96,7 +96,7 @@ def test_a_failure_is_told_at_once_with_its_log_and_the_others_go_on(stage: Stag
     assert stage.run(play, "0001", "0002") == 1
     assert stage.states() == {"0001": "FAILED", "0002": "COMPLETED"}
     out = stage.out.getvalue()
-    assert "0001 title 0001 [red]: FAILED: boom" in out
+    assert "0001 title 0001 [red]: FAILED (bug): boom" in out
     assert "| RuntimeError: boom" in out
     assert out.index("boom") < out.index("0002 title 0002 [red]: COMPLETED")
 
@@ -117,7 +117,7 @@ def test_a_process_that_could_not_start_says_why(stage: Stage) -> None:
         stage.executor.events.append(Exited(attempt, 1, "no process: Resource temporarily unavailable"))
 
     stage.run(play, "0001")
-    assert "FAILED: no process: Resource temporarily unavailable" in stage.out.getvalue()
+    assert "FAILED (lost): no process: Resource temporarily unavailable" in stage.out.getvalue()
 
 
 def test_one_that_the_kernel_ends_for_its_memory_is_tried_once_more(

@@ -49,12 +49,12 @@ def test_elsewhere_it_prints_a_line_an_epoch() -> None:
     first = MetricRecord(1000.0, 1, 1, {"iter/loss": 2.0}, TRAINING | {"iteration": 0})
     later = MetricRecord(1060.0, 1, 3, {"iter/loss": 1.25, "val/bbox_mAP_50": 0.412}, TRAINING)
     ended = told(
-        "ended", 1062.0, job="0001", attempt=1, state="FAILED", reason="loss is NaN at iteration 7", kind="bug"
+        "ended", 1062.0, job="0001", attempt=1, state="FAILED", reason="loss is NaN at iteration 7", kind="diverged"
     )
     assert lines_of("first", STARTED, (1000.0, first), (1060.0, later), ended) == [
         "0001 first: started on cpu/0",
         "0001 first: epoch 3 loss 1.250 val mAP50 41.2, 3 min left",
-        "0001 first: FAILED: loss is NaN at iteration 7 after 1 min",
+        "0001 first: FAILED (diverged): loss is NaN at iteration 7 after 1 min",
     ]
 
 
