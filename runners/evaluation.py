@@ -16,12 +16,12 @@ from mmengine.runner import Runner
 
 from runners.contract.metrics import Split, metric
 from runners.contract.records import AttemptSpec
+from runners.contract.scoring import score
 from runners.costs import recent_durations
 from runners.dataset import use_strict_datasets
 from runners.failures import DivergedError
 from runners.mm_config import annotation_file, eval_dataloader
 from runners.place import alone
-from runners.scoring import score
 from runners.seeding import derived_seed, isolated_randomness, seed_everything
 from runners.val_loss import shared_features, validation_losses
 

@@ -78,6 +78,22 @@ class JobFolder:
         return self.path / "predictions"
 
     @property
+    def evaluations(self) -> Path:
+        """The folder of what was measured with the best checkpoint after the training."""
+        return self.path / "evaluations"
+
+    def evaluation(self, name: str) -> "EvaluationFolder":
+        """Return the folder of one evaluation, ``test_flip``."""
+        return EvaluationFolder(self.evaluations / name)
+
+    def all_evaluations(self) -> "list[EvaluationFolder]":
+        """Return the evaluations that are complete, by name."""
+        if not self.evaluations.is_dir():
+            return []
+        folders = [EvaluationFolder(path) for path in sorted(self.evaluations.iterdir())]
+        return [folder for folder in folders if folder.metrics.is_file()]
+
+    @property
     def shipped(self) -> Path:
         """How far the records of each attempt have reached the tracking store."""
         return self.path / "shipped.json"
@@ -110,6 +126,68 @@ class JobFolder:
             except FileExistsError:
                 continue
             return attempt
+
+
+@dataclass(frozen=True)
+class EvaluationFolder:
+    """``jobs/0007/evaluations/test_flip``: a trained detector looked at data once more; also what it found in images."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The split, and what was different: ``val``, ``test_flip``, ``val_multiscale_bccd``."""
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        """Which checkpoint, which data, how: written before the process starts."""
+        return self.path / "spec.json"
+
+    @property
+    def config(self) -> Path:
+        """The resolved config of what is evaluated: the job's, with what was asked for laid over it."""
+        return self.path / "config.yaml"
+
+    @property
+    def images(self) -> Path:
+        """The images that were looked at and the categories, in COCO's format, where no annotation file has them."""
+        return self.path / "images.json"
+
+    @property
+    def metrics(self) -> Path:
+        """What was measured; written last, and only if all went well."""
+        return self.path / "metrics.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why there is none of the above."""
+        return self.path / "failure.json"
+
+    @property
+    def detections(self) -> Path:
+        """COCO results, in original pixels and with the annotation file's own category ids."""
+        return self.path / "detections.json"
+
+    @property
+    def log(self) -> Path:
+        """Everything the process printed."""
+        return self.path / "log.txt"
+
+    @property
+    def pictures(self) -> Path:
+        """Images with the boxes drawn that were found in them."""
+        return self.path / "pictures"
+
+    @property
+    def submission(self) -> Path:
+        """The competition file, and COCO results beside it."""
+        return self.path / "submission"
+
+    @property
+    def logged(self) -> Path:
+        """Which run of the tracking store has received it; missing while none has."""
+        return self.path / "logged.json"
 
 
 @dataclass(frozen=True)

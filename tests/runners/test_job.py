@@ -18,8 +18,8 @@ from runners.contract.checkpoint_files import find_resume_point
 from runners.contract.digest import sha256_of
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.records import AttemptResult, read_metrics
+from runners.contract.scoring import score
 from runners.contract.states import AttemptOutcome, FailureKind
-from runners.scoring import score
 from tests.runners.conftest import JobMaker
 from tests.runners.warm_server import ROOT, WarmServer, new_attempt, wait_until
 

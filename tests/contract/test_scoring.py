@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from runners.contract.metrics import AP_NAMES
-from runners.scoring import score
+from runners.contract.scoring import score
 
 Box = list[float]
 

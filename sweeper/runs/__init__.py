@@ -1,0 +1,1 @@
+"""Single runs, as people name them: found, evaluated, and taken along."""
