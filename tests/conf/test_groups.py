@@ -67,6 +67,11 @@ def test_file_opens_with_the_command_that_uses_it(path: Path) -> None:
     assert command is not None
     if path.parent.name != "optimizer_defaults":
         assert f"{path.parent.name}={path.stem}" in command[1].split()
+    # What it is for: detsweep options shows this line.
+    purpose = lines[2].removeprefix("# ")
+    assert lines[2].startswith("# ")
+    assert 10 < len(purpose) <= 118
+    assert purpose[-1] in ".?"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
