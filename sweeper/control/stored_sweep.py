@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,6 +19,7 @@ from sweeper.planning.axes import Axes
 from sweeper.planning.dataset import PreparedDataset, prepare_dataset
 from sweeper.planning.plan import Plan, PlannedJob
 from sweeper.planning.settings import sweep_settings
+from sweeper.project.places import asked_output_dir
 from sweeper.stored.finding import find_sweep
 from sweeper.stored.redaction import MASK
 from sweeper.stored.sweep_file import read_sweep_file
@@ -68,8 +68,7 @@ def asked_sweep(verb: str, words: Sequence[str]) -> tuple[SweepFolder, list[str]
     if len(names) > 1:
         raise UserError(f"sweep in detsweep {verb} {' '.join(words)}: {len(names)} given; name one")
     changes = [word for word in words if "=" in word and not word.startswith("output_dir=")]
-    output_dir = next((word.partition("=")[2] for word in words if word.startswith("output_dir=")), "outputs")
-    return find_sweep(names[0] if names else None, Path(output_dir).absolute()), changes
+    return find_sweep(names[0] if names else None, asked_output_dir(words)), changes
 
 
 def read_stored(sweep: SweepFolder, changes: Sequence[str]) -> StoredSweep:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runners.contract.errors import UserError
+from sweeper.project.places import asked_output_dir
 from sweeper.verbs.verbs import VERBS
-from sweeper.verbs.words import OUTPUT_DIR, did_you_mean
+from sweeper.verbs.words import did_you_mean
 
 BASH = """\
 _detsweep() {
@@ -93,8 +94,7 @@ def candidates(typed: str, ask_hydra: AskHydra) -> list[str]:
     names = [word for word in before if "=" not in word and not word.startswith("-")]
     if verb.is_hydras:
         return _overrides(word, before, ask_hydra)
-    output_dir = Path(next((other[11:] for other in before if other.startswith("output_dir=")), OUTPUT_DIR))
-    found = _complete(word, _names(name, names, output_dir))
+    found = _complete(word, _names(name, names, asked_output_dir(before)))
     if name == "add" and word:
         return found + _overrides(word, [other for other in before if other not in names], ask_hydra)
     return found + (["output_dir="] if "output_dir=".startswith(word) and word else [])

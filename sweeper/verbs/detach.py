@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runners.contract.folder import SweepFolder
+from sweeper.project.places import find_places
 
 FLAG = "--detach"
 LOG = "controller.log"
@@ -133,7 +134,7 @@ def _relay(child: int, told: int, streams: list[tuple[BinaryIO, object]]) -> tup
 
 def _way_on(folder: Path, child: int) -> list[str]:
     name = shlex.quote(folder.name)
-    if folder.parent != Path("outputs").absolute():
+    if folder.parent != find_places().output_dir:
         name = shlex.quote(str(folder))
     return [
         f"sweep {folder} runs in the background (process {child})",

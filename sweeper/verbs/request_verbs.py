@@ -17,6 +17,7 @@ from runners.contract.states import JobState
 from sweeper.control.adding import write_added_jobs
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.planning.plan import Plan
+from sweeper.project.places import asked_output_dir
 from sweeper.stored.finding import find_sweep
 from sweeper.stored.journal import Journal
 from sweeper.stored.ownership import is_owned
@@ -24,7 +25,7 @@ from sweeper.stored.requests import ask
 from sweeper.stored.sweep_file import add_to_sweep_file, read_sweep_file
 from sweeper.verbs.report import open_console
 from sweeper.verbs.resume import resume_owned
-from sweeper.verbs.words import OUTPUT_DIR, read_words
+from sweeper.verbs.words import read_words
 
 # More than anybody types: which words are jobs is told apart here.
 N_NAMES = 1000
@@ -128,8 +129,7 @@ def added_words(words: Sequence[str]) -> tuple[SweepFolder, list[str]]:
     """
     names = [word for word in words if "=" not in word]
     overrides = [word for word in words if "=" in word and not word.startswith("output_dir=")]
-    output_dir = next((word for word in words if word.startswith("output_dir=")), f"output_dir={OUTPUT_DIR}")
-    sweep = _find("add", names, Path(output_dir.partition("=")[2]).absolute())
+    sweep = _find("add", names, asked_output_dir(words))
     if not overrides:
         raise UserError("nothing to add in detsweep add: write the axis that has become longer, backbone=a,b,c")
     command = read_sweep_file(sweep)["command"][2:]

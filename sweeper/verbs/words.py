@@ -6,8 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from runners.contract.errors import UserError
-
-OUTPUT_DIR = "outputs"
+from sweeper.project.places import asked_output_dir
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ def read_words(verb: str, words: Sequence[str], flags: Sequence[str] = (), n_nam
     where = " ".join(["detsweep", verb, *words])
     names: list[str] = []
     given: set[str] = set()
-    output_dir = OUTPUT_DIR
     for word in words:
         key, separator, value = word.partition("=")
         if word in flags:
@@ -60,7 +58,7 @@ def read_words(verb: str, words: Sequence[str], flags: Sequence[str] = (), n_nam
             known = f"flags are {', '.join(flags)}" if flags else "it has none"
             raise UserError(f"no flag '{word}' in {where}: {known}{did_you_mean(word, flags)}")
         elif separator and key == "output_dir" and value:
-            output_dir = value
+            continue
         elif separator and not Path(word).exists():
             raise UserError(f"no setting '{key}' in {where}; the one setting is output_dir=FOLDER")
         else:
@@ -68,4 +66,4 @@ def read_words(verb: str, words: Sequence[str], flags: Sequence[str] = (), n_nam
     if len(names) > n_names:
         wanted = "it takes no name" if n_names == 0 else "name one"
         raise UserError(f"too many names in {where}: {len(names)} given; {wanted}")
-    return Words(names, frozenset(given), Path(output_dir).absolute())
+    return Words(names, frozenset(given), asked_output_dir(words))
