@@ -21,7 +21,7 @@ MAY_IMPORT = {
 }
 # library -> the only modules that may import it
 DOORS = {
-    "mlflow": ("sweeper.tracking.mlflow_store", "reports.read", "reports.mlflow_runs"),
+    "mlflow": ("sweeper.tracking.mlflow_store", "reports.read", "reports.mlflow_runs", "reports.stored_jobs"),
     "optuna": ("sweeper.study", "reports.study_pictures"),
     "ray": ("sweeper.executors.ray",),
     "submitit": ("sweeper.executors.slurm",),

@@ -99,6 +99,21 @@ class JobFolder:
         return self.path / "shipped.json"
 
     @property
+    def notes(self) -> Path:
+        """What people have noted of the job; see `runners.contract.notes`."""
+        return self.path / "notes.jsonl"
+
+    @property
+    def answer(self) -> Path:
+        """Of a job that was not trained because an earlier run answers it: the numbers of that run."""
+        return self.path / "answer.json"
+
+    @property
+    def imported(self) -> Path:
+        """Of a job that was trained by others: where it comes from."""
+        return self.path / "imported.json"
+
+    @property
     def mmdet_config(self) -> Path:
         """The same config as MMDetection reads it."""
         return self.path / "config.py"
@@ -130,7 +145,7 @@ class JobFolder:
 
 @dataclass(frozen=True)
 class EvaluationFolder:
-    """``jobs/0007/evaluations/test_flip``: a trained detector looked at data once more; also what it found in images."""
+    """``jobs/0007/evaluations/test_flip``: a trained detector looked at data, or images, once more."""
 
     path: Path
 

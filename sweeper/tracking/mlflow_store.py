@@ -162,8 +162,16 @@ class MlflowStore:
         if is_gone:
             raise StoreRefusesError(f"experiment '{self._experiment}' was deleted; restore it")
 
-    def open_run(self, identity: str, name: str, tags: Mapping[str, str]) -> OpenedRun:
+    def open_run(
+        self, identity: str, name: str, tags: Mapping[str, str], started_at: float | None = None
+    ) -> OpenedRun:
         """Return the run of this identity; make it, or set it running again, as need be.
+
+        Args:
+            identity: what tells it from all others.
+            name: what people call it.
+            tags: set, whether it is new or not.
+            started_at: of a new one, wall-clock seconds since the epoch; now by default.
 
         Raises:
             RunRefusedError: the store will not take it.
@@ -175,10 +183,17 @@ class MlflowStore:
                 run_id: str = found[0].info.run_id
                 self._client.update_run(run_id, status="RUNNING")
             else:
-                made = self._client.create_run(self.experiment_id, tags={IDENTITY: identity}, run_name=name)
+                since = None if started_at is None else int(started_at * 1000)
+                made = self._client.create_run(self.experiment_id, since, tags={IDENTITY: identity}, run_name=name)
                 run_id = made.info.run_id
         self.set_tags(run_id, tags)
         return OpenedRun(run_id, is_new=not found)
+
+    def find_run(self, identity: str) -> str | None:
+        """Return the id of the run of this identity; None if there is none."""
+        with self._translated():
+            found = self._client.search_runs([self.experiment_id], f"tags.`{IDENTITY}` = '{identity}'", max_results=1)
+        return found[0].info.run_id if found else None
 
     def find_statuses(self, sweep_id: str) -> dict[str, tuple[str, str]]:
         """Return id and status (``FINISHED`` ...) of each of a sweep's runs, by identity."""
