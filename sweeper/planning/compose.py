@@ -56,6 +56,7 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader = loader
+        self.defaults: Mapping[str, str | None] = dict(master.hydra.runtime.choices)
         self._config_name: str = master.hydra.job.config_name
         self._hydra_lines: list[str] = list(master.hydra.overrides.hydra)
         self._bases: dict[tuple[str, ...], _Base] = {}
@@ -115,6 +116,14 @@ class Composer:
         for job in [fixed, *alone]:
             problems += [problem for problem in self._read(job)[2] if problem not in problems]
         return problems
+
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Return every group that stands in a folder of its own, with the names of its options."""
+        return {group: self._group_options(group) for group in self._groups}
+
+    def folders(self) -> Sequence[Path]:
+        """Return the folders of groups, the one that is searched first before the others."""
+        return [Path(source.path) for source in self._loader.get_sources() if source.scheme() == "file"]
 
     def is_group(self, key: str) -> bool:
         """Whether a key of an override chooses an option, and is no value."""

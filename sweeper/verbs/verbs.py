@@ -11,7 +11,7 @@ VERBS: Mapping[str, Verb] = {**SWEEP_VERBS, **RUN_VERBS, **PROJECT_VERBS}
 
 _HEAD = "detsweep: sweeps over object detectors, ended by a comparison."
 _SECTIONS = (
-    ("start", ("train", "plan", "check")),
+    ("start", ("options", "train", "plan", "check")),
     ("look", ("status", "attach", "ls", "report", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
     ("look after", ("sync", "clean", "completion")),
