@@ -44,16 +44,14 @@ def install() -> bool:
         return isinstance(sys.modules[EXTENSION], _Bridge)
     if _has_compiled_extension():
         return False
-    from runners.ops.focal_loss import sigmoid_focal_loss_backward, sigmoid_focal_loss_forward
-    from runners.ops.nms import nms
-    from runners.ops.roi_align import roi_align_backward, roi_align_forward
+    # Only here: a compiled mmcv needs none of them.
+    from runners.ops.served import SERVED
 
-    served = (nms, roi_align_forward, roi_align_backward, sigmoid_focal_loss_forward, sigmoid_focal_loss_backward)
     bridge = _Bridge(EXTENSION, __doc__)
     # Without a loader: mmengine takes that for "mmcv has no binary", which is the truth.
     bridge.__spec__ = ModuleSpec(EXTENSION, loader=None)
-    vars(bridge)["served"] = tuple(op.__name__ for op in served)
-    vars(bridge).update({op.__name__: op for op in served})
+    vars(bridge)["served"] = tuple(SERVED)
+    vars(bridge).update(SERVED)
     sys.modules[EXTENSION] = bridge
     return True
 
