@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runners.contract.errors import UserError
 from sweeper.planning.override_check import value_problem
 from sweeper.planning.overrides import expand_override, nearest, parse_override
+from sweeper.planning.own_paths import anchor_paths
 from sweeper.planning.setting_rules import range_problems
 from sweeper.planning.settings import MISSING, config_problems
 
@@ -162,6 +163,7 @@ class Composer:
                 config = self._loader.load_configuration(self._config_name, [*self._hydra_lines, *groups], RunMode.RUN)
             except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
                 raise UserError(_one_line(error)) from error
+            anchor_paths(config)  # what a command line says is laid on later
             ours = {str(key): None for key in config if key != "hydra"}
             raw = OmegaConf.to_container(OmegaConf.masked_copy(config, list(ours)), resolve=False)
             assert isinstance(raw, dict)

@@ -14,9 +14,9 @@ from runners.contract.metrics import BEST_BY
 from runners.contract.records import KeptCheckpoints
 
 # Where MMDetection itself takes null for "leave it out"; elsewhere null is refused unless it is the default.
-NULLABLE_NODES = ("model", "pipeline", "optim_wrapper", "param_scheduler", "load_from")
-# Settings that take a number or a word; the table says which.
-SEVERAL_KINDS = ("gpus", "jobs_per_gpu", "probe")
+NULLABLE_NODES = ("model", "pipeline", "optim_wrapper", "param_scheduler", "load_from", "custom_hooks")
+# Settings that take a number, a list or a word; the table says which.
+SEVERAL_KINDS = ("gpus", "jobs_per_gpu", "probe", "plugins")
 NULLABLE_SPLITS = ("dataset.val", "dataset.test")
 
 
@@ -104,6 +104,10 @@ SETTINGS: Mapping[str, Rule] = {
     "max_losses": whole(1),
     "first_step_limit_min": number(0, low_is_out=True),
     "step_limit_min": number(0, low_is_out=True),
+    "plugins": Rule(
+        "names of packages or modules of the project, [trash_augs]",
+        lambda value: isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)),
+    ),
     "entry": Rule(
         "a Python module", lambda value: isinstance(value, str) and re.fullmatch(r"[\w.]+", value) is not None
     ),
@@ -120,6 +124,7 @@ SETTINGS: Mapping[str, Rule] = {
     "tracking.uri": Rule("an address, or null", _TEXT.accepts, takes_null=True),
     "tracking.experiment": _TEXT,
     "tracking.required": _TRUTH,
+    "tracking.log_checkpoints": _TRUTH,
 }
 
 

@@ -44,6 +44,10 @@ MACHINE_SETTINGS = (
 )
 
 
+# Those of them that are text, or null for the usual.
+_TEXTS = ("output_dir", "tracking.uri", "tracking.experiment")
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder that sweeps are started from.
@@ -120,6 +124,8 @@ def local_settings(project: Project) -> dict[str, Any]:
             problems.append(f"doubled key in {path}: {key}; say it once")
         elif key not in MACHINE_SETTINGS:
             problems.append(_no_machine_setting(path, key, value))
+        elif key in _TEXTS and not isinstance(value, str | None):
+            problems.append(f"no text in {path}: {key}: {value}; quote it if it is meant")
         settings[key] = _placed(project.root, key, value)
     if problems:
         raise UserError(*problems)

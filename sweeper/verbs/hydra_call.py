@@ -2,8 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from runners.contract.errors import UserError
+from sweeper.project.project import find_project, local_settings
 
 # Flags with which Hydra only shows something; everything else is a multirun, with or without -m.
 SHOWING_FLAGS = (
@@ -32,13 +35,17 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     """
     import hydra
 
-    import conf
     from sweeper.planning.compose import COMPOSITION_ERRORS, explain
+    from sweeper.planning.machine_rules import machine_problems
     from sweeper.planning.resolvers import register
+    from sweeper.project.groups import SHIPPED_CONF
 
+    project = find_project()
+    problems = machine_problems(project)
+    if problems:
+        raise UserError(*problems)
     register()
-    conf_dir = Path(conf.__file__).parent
-    words = [_one_value(word) for word in words]
+    words = [*map(_one_value, words), *_store_asked_for(words, local_settings(project))]
     shows = any(word.partition("=")[0] in SHOWING_FLAGS for word in words)
     overrides = [word for word in words if word not in ("-m", "--multirun")]
     hydra_words = words if shows else ["--multirun", f"hydra.sweeper.verb={verb}", *overrides]
@@ -46,13 +53,13 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     # Only with this does hydra.main hand its exceptions to us instead of printing ten lines and leaving with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = ["detsweep", *hydra_words]
-    entry: Callable[[], None] = hydra.main(version_base="1.3", config_path=str(conf_dir), config_name="config")(
+    entry: Callable[[], None] = hydra.main(version_base="1.3", config_path=str(SHIPPED_CONF), config_name="config")(
         _nothing
     )
     try:
         entry()
     except COMPOSITION_ERRORS as error:
-        raise explain(error, conf_dir, words) from error
+        raise explain(error, SHIPPED_CONF, words) from error
     finally:
         sys.argv = before[0]
         if before[1] is None:
@@ -64,6 +71,15 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
 
 def _nothing(cfg: object) -> None:
     """Stand where Hydra wants a function; our sweeper does not call it."""
+
+
+def _store_asked_for(words: Sequence[str], local: Mapping[str, Any]) -> list[str]:
+    """Return what makes ``tracking=sqlite`` mean the database in the output folder, whatever this machine's file says.
+
+    Without it Hydra could not tell that word of a command line from the same one as a default.
+    """
+    is_open = "tracking.uri" in local and not any(word.startswith("tracking.uri=") for word in words)
+    return ["tracking.uri=null"] if is_open and "tracking=sqlite" in words else []
 
 
 def _one_value(word: str) -> str:

@@ -18,6 +18,7 @@ from runners.contract.folder import SweepFolder
 from sweeper.hardware.machine import StartExecutor, find_capacity, hold_machine
 from sweeper.planning.axes import Axes, read_axes
 from sweeper.planning.compose import Composer
+from sweeper.planning.own_paths import anchor_paths
 from sweeper.planning.plan import Plan, make_plan
 from sweeper.planning.settings import sweep_settings
 from sweeper.stored.journal import Journal
@@ -63,6 +64,7 @@ def run_verb(told: Invocation) -> int:
     """
     console = open_console()
     axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(list(told.arguments)))
+    anchor_paths(told.config, {word.partition("=")[0].lstrip("+") for word in told.arguments})
     settings = sweep_settings(told.config)
     output_dir = Path(settings["output_dir"]).absolute()
     composer = Composer(told.loader, told.config)

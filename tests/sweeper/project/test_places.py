@@ -28,7 +28,9 @@ def test_in_a_project_it_is_the_root_wherever_one_stands(root: Path) -> None:
 
 
 def test_the_machine_may_have_its_own_place(root: Path) -> None:
-    (root / "conf" / "local.yaml").write_text("output_dir: runs\ntracking: {uri: http://host:5000, experiment: trash}\n")
+    (root / "conf" / "local.yaml").write_text(
+        "output_dir: runs\ntracking: {uri: http://host:5000, experiment: trash}\n"
+    )
     assert find_places() == Places(root / "runs", "http://host:5000", "trash")
 
 

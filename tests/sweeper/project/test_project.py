@@ -152,5 +152,11 @@ def test_the_option_of_tracking_is_chosen_elsewhere(root: Path) -> None:
         local_settings(find_project(root))
 
 
+def test_a_place_that_is_no_text_is_told(root: Path) -> None:
+    write_local(root, "output_dir: 5\n")
+    with pytest.raises(UserError, match=r"no text in .*local\.yaml: output_dir: 5"):
+        local_settings(find_project(root))
+
+
 def test_machine_settings_are_settings_of_the_sweep_and_change_no_identity() -> None:
     assert {key.partition(".")[0] for key in MACHINE_SETTINGS} == set(SWEEP_SETTINGS) - {"name", "entry"}
