@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from reports.mlflow_runs import read_run
-from reports.records import CURVES, Point, RunRecord, RunSet, SweepRecord, fold_points
+from reports.measured import read_measured, read_result
+from reports.records import RunRecord, RunSet, SweepRecord
+from reports.reused import Store, with_reused
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
-from runners.contract.records import AttemptResult, read_metrics
-from runners.contract.remarks import Remark, RemarkKind, read_remarks
-from runners.contract.states import AttemptOutcome, JobState
+from runners.contract.notes import Note, read_notes
+from runners.contract.remarks import read_remarks
+from runners.contract.states import JobState
 from runners.contract.yamlfile import YamlParts
 
 
@@ -41,7 +41,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
     )
     last = _last_events(events)
     planned = {"state": JobState.PLANNED.value}
-    store = _Store(_store_uri(sweep.get("settings") or {}, folder.path.parent))
+    store = Store(_store_uri(sweep.get("settings") or {}, folder.path.parent))
     runs = [
         _read_job(
             folder.job(str(job["id"])),
@@ -53,7 +53,10 @@ def read_sweep(folder: SweepFolder) -> RunSet:
         )
         for job in sweep["jobs"]
     ]
-    runs = [_with_reused(run, last[run.job_id], store) if run.state is JobState.REUSED else run for run in runs]
+    runs = [
+        with_reused(run, last[run.job_id], store, folder.job(run.job_id)) if run.state is JobState.REUSED else run
+        for run in runs
+    ]
     return RunSet(title=record.name, sweeps=(record,), runs=tuple(runs))
 
 
@@ -65,8 +68,8 @@ def _read_job(
     dataset: Mapping[str, Any],
     parts: YamlParts,
 ) -> RunRecord:
-    metrics, curves = _read_measured(folder)
-    result = _read_result(folder)
+    metrics, curves = read_measured(folder)
+    result = read_result(folder)
     state, failure = JobState(event["state"]), str(event.get("reason") or "")
     if result is not None:
         metrics |= result.metrics
@@ -88,55 +91,15 @@ def _read_job(
         fingerprint=str(dataset["fingerprint"]),
         labelled=dataset["labelled"],
         folder=folder.path,
+        noted=_read_noted(folder),
     )
 
 
-@dataclass
-class _Store:
-    """The store of a sweep; one that did not answer is not asked again for the next row.
-
-    Attributes:
-        uri: its address; None where the sweep was not tracked.
-        problem: why it cannot be read, once that is known.
-    """
-
-    uri: str | None
-    problem: str = ""
-
-    def read(self, run_id: str) -> RunRecord | None:
-        if self.uri is None or not run_id or self.problem:
-            return None
-        try:
-            return read_run(self.uri, run_id)
-        except UserError as error:
-            self.problem = error.problems[0]
-            return None
-
-
-def _with_reused(run: RunRecord, event: Mapping[str, Any], store: _Store) -> RunRecord:
-    """Return a reused job with the numbers of the run that answers it, from its folder or else from the store."""
-    run_id, folder = str(event.get("run_id") or ""), JobFolder(Path(str(event.get("folder") or "")))
-    where = f"{folder.path.parent.parent.name}/{folder.job_id}" if folder.path.name else f"run {run_id}"
-    remark = Remark(RemarkKind.REUSED, where)
-    if folder.path.is_absolute() and folder.config.is_file():
-        metrics, curves = _read_measured(folder)
-        result = _read_result(folder)
-        return replace(
-            run,
-            metrics=metrics | (result.metrics if result else {}),
-            curves=curves,
-            notes=tuple(result.notes) if result else (),
-            remarks=(*read_remarks(folder), remark),
-            folder=folder.path,
-        )
-    kept = store.read(run_id)
-    if kept is None:  # a report must not fail because of one row of it
-        gone = f"the folder of its run is gone: {folder.path}" if folder.path.name else "its run has no folder here"
-        note = f"reused, but {gone}" + (f"; {store.problem}" if store.problem else "")
-        return replace(run, notes=(note,), remarks=(remark,))
-    return replace(
-        run, metrics=kept.metrics, curves=kept.curves, notes=kept.notes, remarks=(*kept.remarks, remark), folder=None
-    )
+def _read_noted(folder: JobFolder) -> tuple[Note, ...]:
+    try:
+        return tuple(read_notes(folder))
+    except ValueError as error:
+        raise UserError(f"notes in {folder.notes}: damaged ({error}); remove the damaged line") from error
 
 
 def _store_uri(settings: Mapping[str, Any], output_dir: Path) -> str | None:
@@ -155,30 +118,6 @@ def _varied(overrides: Iterable[str], axes: Mapping[str, Any]) -> dict[str, str]
 def _read_params(folder: JobFolder, varied: Mapping[str, str], parts: YamlParts) -> dict[str, str]:
     # A sweep whose planning was cut short lists jobs that have no folder yet.
     return {**(run_params(_read_yaml(folder.config, parts)) if folder.config.exists() else {}), **varied}
-
-
-def _read_measured(folder: JobFolder) -> tuple[dict[str, float], dict[str, tuple[Point, ...]]]:
-    """Return the last value of every metric of all attempts, and the curves."""
-    last: dict[str, float] = {}
-    points: dict[str, list[Point]] = {name: [] for name in CURVES}
-    for attempt in folder.all_attempts():
-        try:
-            # Most records only tell progress, and a long training leaves very many: they are not gathered.
-            for record, _ in read_metrics(attempt):
-                last |= record.values
-                for name in points.keys() & record.values.keys():
-                    points[name].append(Point(record.step, record.values[name]))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"metrics in {attempt.metrics}: damaged ({error}); remove the damaged line") from error
-    return last, {name: fold_points(found) for name, found in points.items() if found}
-
-
-def _read_result(folder: JobFolder) -> AttemptResult | None:
-    """Return the result of the attempt that completed, or of the newest that left one."""
-    results = [result for attempt in folder.all_attempts() if (result := AttemptResult.read(attempt)) is not None]
-    completed = [result for result in results if result.outcome is AttemptOutcome.COMPLETED]
-    chosen = completed or results
-    return chosen[-1] if chosen else None
 
 
 def _last_events(events: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from reports.records import CURVES, Point, RunRecord, SweepRecord, fold_points
 from runners.contract.errors import UserError
+from runners.contract.metrics import NOTE
+from runners.contract.notes import Note
 from runners.contract.remarks import parse_remarks
 from runners.contract.states import JobState
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 N_PER_PAGE = 1000
 REUSED_TAG = "detsweep.reused"
+NOTED_TAG = "detsweep.note."
 
 
 @dataclass(frozen=True)
@@ -189,14 +192,15 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
     params = dict(run.data.params)
     title = run.info.run_name or tags["detsweep.job"]
     params.pop("title", None)
+    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(NOTE)}
     return RunRecord(
         sweep_id=tags["detsweep.sweep"],
         job_id=tags["detsweep.job"].rpartition("/")[2],
         title=title,
         state=state,
         params=params,
-        metrics=dict(run.data.metrics),
-        curves={name: _read_curve(client, run.info.run_id, name) for name in CURVES if name in run.data.metrics},
+        metrics=metrics,
+        curves={name: _read_curve(client, run.info.run_id, name) for name in CURVES if name in metrics},
         failure="" if state in (JobState.COMPLETED, JobState.REUSED) else tags.get("detsweep.failure", ""),
         notes=tuple(tags.get("detsweep.notes", "").splitlines()),
         remarks=parse_remarks(tags.get("detsweep.remarks", "")),
@@ -204,6 +208,7 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
         fingerprint=tags.get("detsweep.dataset_fingerprint", ""),
         labelled=json.loads(tags["detsweep.labelled"]) if "detsweep.labelled" in tags else None,
         folder=Path(tags["detsweep.folder"]) if "detsweep.folder" in tags else None,
+        noted=_read_noted(run),
     )
 
 
@@ -218,6 +223,17 @@ def _read_curve(client: "MlflowClient", run_id: str, name: str) -> tuple[Point, 
     return fold_points(
         Point(entry.step, entry.value) for entry in sorted(history, key=lambda entry: (entry.timestamp, entry.step))
     )
+
+
+def _read_noted(run: "Run") -> tuple[Note, ...]:
+    """Return the newest note of each key; the store tells neither when a text was noted nor what stood there before."""
+    numbers = {name.removeprefix(NOTE): value for name, value in run.data.metrics.items() if name.startswith(NOTE)}
+    texts = {
+        tag.removeprefix(NOTED_TAG): text for tag, text in run.data.tags.items() if tag.startswith(NOTED_TAG) and text
+    }
+    # A text stands beside the numbers that were noted before it, which no store forgets.
+    values: dict[str, float | str] = {**numbers, **texts}
+    return tuple(Note(key, value, at=0.0, number=1) for key, value in values.items())
 
 
 def _versions(tags: Mapping[str, Any]) -> dict[str, str]:

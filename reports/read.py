@@ -1,16 +1,15 @@
 """All that reports are made from: the folders of a sweep, or an experiment of a tracking store."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.folders import read_sweep
 from reports.mlflow_runs import open_client, reused_runs, run_record, search_runs, shown, sweep_record, unreachable
 from reports.records import RunRecord, RunSet
 from runners.contract.errors import UserError
-from runners.contract.folder import JobFolder, SweepFolder
+from runners.contract.folder import SweepFolder
 from runners.contract.remarks import Remark, RemarkKind
 from runners.contract.states import JobState
 
@@ -55,6 +54,7 @@ def read_experiment(experiment: Experiment) -> RunSet:
     of_jobs = {run.info.run_id: run for run in found if run.data.tags.get("detsweep.kind") == "job"}
     runs = [run_record(client, run) for run in of_jobs.values()]
     runs += _from_elsewhere(client, of_sweeps, of_jobs)
+    runs += _answers(client, found, {run.data.tags["detsweep.job"] for run in of_jobs.values()})
     if not runs:
         where = f"experiment {experiment.name!r} in {shown(experiment.tracking_uri)}"
         raise UserError(f"{where}: it holds no job of detsweep; run a sweep with it first")
@@ -62,6 +62,14 @@ def read_experiment(experiment: Experiment) -> RunSet:
     runs.sort(key=lambda run: (run.sweep_id, run.job_id))
     sweeps = sorted((sweep_record(run) for run in of_sweeps), key=lambda sweep: sweep.sweep_id)
     return RunSet(title=experiment.name, sweeps=tuple(sweeps), runs=tuple(runs))
+
+
+def _answers(client: "MlflowClient", found: Iterable["Run"], here: Collection[str]) -> Iterator[RunRecord]:
+    """Yield the jobs that an imported sweep reuses, except those whose own runs are here."""
+    for run in found:
+        tags = run.data.tags
+        if tags.get("detsweep.kind") == "answer" and tags["detsweep.job"] not in here:
+            yield replace(run_record(client, run), job_id=tags["detsweep.id"].rpartition("/")[2])
 
 
 def _from_elsewhere(client: "MlflowClient", sweeps: Iterable["Run"], here: "dict[str, Run]") -> Iterator[RunRecord]:
@@ -82,36 +90,6 @@ def _from_elsewhere(client: "MlflowClient", sweeps: Iterable["Run"], here: "dict
             own = str(sweep.data.tags["detsweep.sweep"])
             remarks = (*record.remarks, remark)
             yield replace(record, sweep_id=own, job_id=job_id, state=JobState.REUSED, remarks=remarks)
-
-
-def find_job_folder(run: str, experiment: Experiment, downloads: Path) -> JobFolder:
-    """Return the folder of one job that the store knows; its artifacts are fetched where that folder is not here.
-
-    Args:
-        run: MLflow's run id, ``<sweep id>/<job id>``, or a title that is the only one of its kind.
-        experiment: where to look.
-        downloads: a folder for what has to be fetched; the job's folder is made in it.
-
-    Raises:
-        UserError: no run, or more than one, answers to that name.
-    """
-    client, experiment_id = _open(experiment)
-    found = search_runs(client, [experiment_id])
-    jobs = [job for job in found if job.data.tags.get("detsweep.kind") == "job"]
-    chosen = [job for job in jobs if run in (job.info.run_id, job.data.tags.get("detsweep.job"), job.info.run_name)]
-    if len(chosen) != 1:
-        among = chosen or jobs
-        choices = ", ".join(f"{job.data.tags.get('detsweep.job')} ({job.info.run_name})" for job in among[:10])
-        what = "no job" if not chosen else f"{len(chosen)} jobs"
-        raise UserError(f"run {run!r} in experiment {experiment.name!r}: {what} of this name; choose one of: {choices}")
-    tags = chosen[0].data.tags
-    folder = Path(tags.get("detsweep.folder", ""))
-    if folder.is_absolute() and folder.is_dir():
-        return JobFolder(folder)
-    fetched = downloads / chosen[0].info.run_id
-    fetched.mkdir(parents=True, exist_ok=True)
-    client.download_artifacts(chosen[0].info.run_id, "", str(fetched))
-    return JobFolder(fetched)
 
 
 @dataclass(frozen=True)
@@ -144,7 +122,7 @@ def read_stored_runs(experiment: Experiment, sweep_id: str) -> list[StoredRun]:
 
     try:
         found = search_runs(client, [experiment_id], f"tags.`detsweep.sweep` = '{sweep_id}'")
-        return [_stored_run(client, run) for run in found]
+        return [_stored_run(client, run) for run in found if run.data.tags.get("detsweep.kind") in ("sweep", "job")]
     except MlflowException as error:
         raise unreachable(experiment.tracking_uri, error) from error
 

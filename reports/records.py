@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runners.contract import metrics as names
+from runners.contract.notes import Note
 from runners.contract.remarks import Remark
 from runners.contract.states import JobState
 
@@ -87,6 +88,7 @@ class RunRecord:
         labelled: by split, whether it has annotations; a split that the data set lacks is absent. None where nothing is
             known.
         folder: the job's folder, if known; it may lie on another machine.
+        noted: what people have noted of it, oldest first; nothing of it was measured here.
     """
 
     sweep_id: str
@@ -103,6 +105,7 @@ class RunRecord:
     fingerprint: str = ""
     labelled: Mapping[str, bool] | None = None
     folder: Path | None = None
+    noted: tuple[Note, ...] = ()
 
     @property
     def has_result(self) -> bool:

@@ -155,6 +155,11 @@ class EvaluationFolder:
         return self.path.name
 
     @property
+    def job(self) -> "JobFolder":
+        """The folder of the job whose checkpoint it is."""
+        return JobFolder(self.path.parent.parent)
+
+    @property
     def spec(self) -> Path:
         """Which checkpoint, which data, how: written before the process starts."""
         return self.path / "spec.json"

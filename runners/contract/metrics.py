@@ -19,6 +19,7 @@ TRAIN_LOSS = "train/loss"
 VAL_LOSS = "val/loss"
 LEARNING_RATE = "train/lr"
 BEST_EPOCH = "best/epoch"
+NOTE = "note/"
 
 # Costs of a job, each lower-is-better except images_per_s. A completed training gives all that its device has; a probe
 # gives memory, pace and size, and the peaks of a training are over all attempts that it consists of.
@@ -54,6 +55,11 @@ def best(name: str) -> str:
 def class_metric(split: Split, class_name: str) -> str:
     """Return the name of one class's AP (IoU 0.50:0.95), ``val/bbox_mAP_class/Paper pack``; the name as it is."""
     return f"{split}/bbox_mAP_class/{class_name}"
+
+
+def note_metric(key: str) -> str:
+    """Return the name of a number that a person noted and nothing here measured, ``note/leaderboard``."""
+    return f"{NOTE}{key}"
 
 
 def iteration_metric(name: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runners.contract.folder import AttemptFolder, JobFolder
+from runners.contract.jsonfile import read_json
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import FailureKind
 
@@ -16,6 +17,7 @@ class RemarkKind(str, Enum):
     OTHER_SPLIT = "other split"
     RESUMED = "resumed"
     REUSED = "reused"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ def read_remarks(job: JobFolder) -> tuple[Remark, ...]:
 
     The effective batch of all attempts is the same; another split of it changes batch statistics and rounding.
     """
+    if job.imported.is_file():
+        return (Remark(RemarkKind.IMPORTED, _origin(job)),)
     attempts = [(attempt, spec) for attempt in job.all_attempts() if (spec := _read_spec(attempt)) is not None]
     if not attempts:
         return ()
@@ -73,6 +77,14 @@ def _read_spec(attempt: AttemptFolder) -> AttemptSpec | None:
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return spec if spec.mode == "train" else None
+
+
+def _origin(job: JobFolder) -> str:
+    """Return where a job that was trained by others comes from."""
+    try:
+        return str(read_json(job.imported)["from"])
+    except (ValueError, KeyError):
+        return "its origin is not known any more"
 
 
 def _split(spec: AttemptSpec) -> str:

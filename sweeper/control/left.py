@@ -37,6 +37,7 @@ class LeftJob:
         config_sha256: of ``config.yaml`` as it was planned.
         is_unwanted: somebody asked to cancel it while it ran, and it has not ended since.
         reused: the run that answers it, if it is reused: ``run_id`` and ``folder``.
+        started_at: when its first attempt was started, in wall-clock seconds since the epoch.
     """
 
     state: JobState = JobState.PLANNED
@@ -49,6 +50,7 @@ class LeftJob:
     config_sha256: str = ""
     is_unwanted: bool = False
     reused: Mapping[str, str] = field(default_factory=dict)
+    started_at: float | None = None
 
 
 @dataclass
@@ -61,6 +63,8 @@ class LeftSweep:
         host: machine of its last controller.
         boot_id: which run of that machine's kernel.
         was_on_gpus: whether it had GPUs.
+        started_at: when its first controller began, in wall-clock seconds since the epoch.
+        ended_at: when the last thing happened.
     """
 
     jobs: dict[str, LeftJob] = field(default_factory=dict)
@@ -68,6 +72,8 @@ class LeftSweep:
     host: str = ""
     boot_id: str = ""
     was_on_gpus: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
 
     @property
     def states(self) -> Mapping[str, JobState]:
@@ -93,6 +99,8 @@ def read_left(sweep: SweepFolder) -> LeftSweep:
 
 
 def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
+    left.started_at = event["at"] if left.started_at is None else left.started_at
+    left.ended_at = event["at"]
     if event["event"] == "sweep_started":
         left.host, left.boot_id, left.versions = event["host"], event["boot_id"], event["versions"]
     if event["event"] == "device_opened":
@@ -112,6 +120,7 @@ def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
         job.reused = {"run_id": event["run_id"], "folder": event["folder"]}
     elif event["event"] == "started":
         job.attempt, job.pid = event["attempt"], None
+        job.started_at = event["at"] if job.started_at is None else job.started_at
     elif event["event"] == "process":
         job.pid, job.born_at = event["pid"], event["born_at"]
     elif event["event"] == "ended":

@@ -72,6 +72,20 @@ def add_to_sweep_file(
     write_text(folder.sweep, dump_yaml(content) + dump_entries("jobs", jobs))
 
 
+def tell_store(folder: SweepFolder, tracking: Mapping[str, Any]) -> None:
+    """Change the store that a sweep belongs to, in one piece; nothing is written where it belongs to it already.
+
+    Args:
+        folder: the sweep's.
+        tracking: the setting `tracking`.
+    """
+    content = read_sweep_file(folder)
+    settings = _without_secrets({**content["settings"], "tracking": dict(tracking)})
+    if settings != content["settings"]:
+        jobs = content.pop("jobs")
+        write_text(folder.sweep, dump_yaml({**content, "settings": settings}) + dump_entries("jobs", jobs))
+
+
 def describe_job(job: PlannedJob) -> dict[str, Any]:
     """Return what ``sweep.yaml`` holds of a job."""
     return {

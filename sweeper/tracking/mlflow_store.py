@@ -162,9 +162,7 @@ class MlflowStore:
         if is_gone:
             raise StoreRefusesError(f"experiment '{self._experiment}' was deleted; restore it")
 
-    def open_run(
-        self, identity: str, name: str, tags: Mapping[str, str], started_at: float | None = None
-    ) -> OpenedRun:
+    def open_run(self, identity: str, name: str, tags: Mapping[str, str], started_at: float | None = None) -> OpenedRun:
         """Return the run of this identity; make it, or set it running again, as need be.
 
         Args:
@@ -194,6 +192,17 @@ class MlflowStore:
         with self._translated():
             found = self._client.search_runs([self.experiment_id], f"tags.`{IDENTITY}` = '{identity}'", max_results=1)
         return found[0].info.run_id if found else None
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether the store, in whichever experiment, has a run of this id that is not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code in REFUSED:
+                return False
+            raise StoreAwayError(str(error)) from error
 
     def find_statuses(self, sweep_id: str) -> dict[str, tuple[str, str]]:
         """Return id and status (``FINISHED`` ...) of each of a sweep's runs, by identity."""

@@ -5,19 +5,45 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from runners.contract.answers import Answer
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.states import JobState
 
 
 @dataclass(frozen=True)
 class TrackedJob:
-    """What the store is told about a job when it starts."""
+    """What the store is told about a job when it starts.
+
+    Attributes:
+        folder: the job's folder.
+        title: its name.
+        params: its columns.
+        tags: what is told of it beside them.
+        dataset: name, fingerprint and place of its data set.
+        started_at: when its first attempt was started, if that is past; wall-clock seconds since the epoch.
+    """
 
     folder: JobFolder
     title: str
     params: Mapping[str, str]
     tags: Mapping[str, str]
     dataset: tuple[str, str, str]
+    started_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """The run that answers a job, as the journal and the sweep's folder name it.
+
+    Attributes:
+        run_id: its id, in the store that it was found in.
+        where: the job that was trained, ``<sweep id>/<job id>``; empty where that is not known.
+        answer: its numbers; None where the sweep has kept none.
+    """
+
+    run_id: str
+    where: str
+    answer: Answer | None
 
 
 @dataclass(frozen=True)
@@ -44,17 +70,25 @@ class JobTasks:
         start: its run is to be opened.
         has_records: its attempts may have written.
         end: its run is to be closed.
+        pointer: it has no run of its own: the run that answers it.
     """
 
     folder: JobFolder
     start: TrackedJob | None = None
     has_records: bool = False
     end: JobEnd | None = None
+    pointer: Pointer | None = None
 
     def followed_by(self, later: "JobTasks") -> "JobTasks":
         """Return both as one; a job that starts again has not ended, whatever was to be told of that before."""
         end = later.end if later.start is not None or later.end is not None else self.end
-        return JobTasks(self.folder, later.start or self.start, self.has_records or later.has_records, end)
+        return JobTasks(
+            self.folder,
+            later.start or self.start,
+            self.has_records or later.has_records,
+            end,
+            later.pointer or self.pointer,
+        )
 
 
 class Outbox:

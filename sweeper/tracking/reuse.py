@@ -1,6 +1,5 @@
 """Finds jobs that an earlier run answers already, of the same training on the same data: they need not be trained."""
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,10 +18,6 @@ from sweeper.tracking.store_probe import StoreAwayError, database_file, probe_st
 # A store that has not told what it holds by then is not waited for. A large one takes longer the more is asked.
 LIMIT_S = 10.0
 LIMIT_S_PER_JOB = 0.02
-
-REUSED_TAG = "detsweep.reused"
-# A tag holds 8,000 characters.
-N_REUSED_PER_TAG = 150
 
 
 @dataclass(frozen=True)
@@ -65,16 +60,6 @@ def find_reusable(
     else:
         found = _find_in_store(set(identities.values()), settings.uri, say)
     return {job_id: found[identity] for job_id, identity in identities.items() if identity in found}
-
-
-def reused_tags(reused: Mapping[str, ReusedRun]) -> dict[str, str]:
-    """Return the tags of a sweep's own run that name the runs it reuses: job id to run id, in JSON."""
-    runs = [(job_id, run.run_id) for job_id, run in sorted(reused.items()) if run.run_id]
-    tags = {}
-    for number, start in enumerate(range(0, len(runs), N_REUSED_PER_TAG), start=1):
-        tag = REUSED_TAG if number == 1 else f"{REUSED_TAG}.{number}"
-        tags[tag] = json.dumps(dict(runs[start : start + N_REUSED_PER_TAG]))
-    return tags
 
 
 def _find_in_store(identities: set[str], uri: str, say: Callable[[str], None]) -> dict[str, ReusedRun]:

@@ -6,7 +6,7 @@ gone makes the outbox send everything again, under the recorded timestamps, whic
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from runners.contract.folder import AttemptFolder, JobFolder
 from runners.contract.jsonfile import read_json, write_json
@@ -37,10 +37,15 @@ class ShippedJob:
     Attributes:
         attempts: by their number.
         ended: number of the attempt and state of the job that its run was closed with; None while it is open.
+        run_id: the store's id of the run that has received all this: what another run has, that of another store or of
+            one made anew, is not known. None where a version wrote it that did not say.
+        n_notes: lines of the job's notes that have arrived.
     """
 
     attempts: Mapping[int, Shipped] = field(default_factory=dict)
     ended: tuple[int, str] | None = None
+    run_id: str | None = None
+    n_notes: int = 0
 
     @classmethod
     def read(cls, job: JobFolder) -> "ShippedJob":
@@ -54,18 +59,28 @@ class ShippedJob:
                 for number, entry in value["attempts"].items()
             }
             ended = value["ended"]
-            return cls(attempts, None if ended is None else (int(ended[0]), str(ended[1])))
+            return cls(
+                attempts,
+                None if ended is None else (int(ended[0]), str(ended[1])),
+                value.get("run_id"),
+                int(value.get("n_notes", 0)),
+            )
         except (FileNotFoundError, ValueError, KeyError, TypeError, IndexError, AttributeError):
             return cls()
 
     def write(self, job: JobFolder) -> None:
         """Write it down, in one piece."""
         attempts = {str(number): asdict(shipped) for number, shipped in self.attempts.items()}
-        write_json(job.shipped, {"attempts": attempts, "ended": self.ended})
+        told = {"attempts": attempts, "ended": self.ended, "run_id": self.run_id, "n_notes": self.n_notes}
+        write_json(job.shipped, told)
 
     def with_attempt(self, number: int, shipped: Shipped) -> "ShippedJob":
         """Return the state after more of an attempt has arrived."""
-        return ShippedJob({**self.attempts, number: shipped}, self.ended)
+        return replace(self, attempts={**self.attempts, number: shipped})
+
+    def to_run(self, run_id: str) -> "ShippedJob":
+        """Return what a run has received: nothing is known of one that these are not the offsets of."""
+        return replace(self, run_id=run_id) if self.run_id in (None, run_id) else ShippedJob(run_id=run_id)
 
 
 @dataclass(frozen=True)

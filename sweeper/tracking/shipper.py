@@ -1,15 +1,18 @@
 """Tells the tracking store one thing after the other; each of them can be told again and changes nothing then."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
+from runners.contract.metrics import note_metric
+from runners.contract.notes import Note, newest_notes, read_notes
 from runners.contract.records import AttemptResult
 from runners.contract.remarks import read_remarks, remark_lines
 from runners.contract.states import AttemptOutcome, JobState
+from sweeper.tracking.answers import reused_tags, tell_answer
 from sweeper.tracking.mlflow_store import JOB, KIND, STATE, SWEEP, MlflowStore, Point
 from sweeper.tracking.outbox import JobEnd, JobTasks, TrackedJob
 from sweeper.tracking.shipped import ShippedJob, count_unshipped, next_chunk
@@ -24,6 +27,8 @@ STATUS = {
 }
 # Only these outcomes are final: what another attempt has measured so far, its successor measures again.
 FINAL = (AttemptOutcome.COMPLETED, AttemptOutcome.PRUNED)
+# Before the key of a text that a person noted; a number is the metric `note_metric`.
+NOTED = "detsweep.note."
 FAILURE, NOTES, REMARKS = "detsweep.failure", "detsweep.notes", "detsweep.remarks"
 
 
@@ -44,6 +49,12 @@ class TrackingSettings:
     artifacts: Path | None
     log_checkpoints: bool = False
     required: bool = False
+
+
+def note_tags(notes: Iterable[Note]) -> dict[str, str]:
+    """Return the tags that hold what people noted in words; a key whose newest note is a number has an empty one."""
+    newest = newest_notes(notes)
+    return {f"{NOTED}{key}": note.value if isinstance(note.value, str) else "" for key, note in newest.items()}
 
 
 class Shipper:
@@ -67,6 +78,7 @@ class Shipper:
         self._store: MlflowStore | None = None
         self._parent = ""
         self._statuses: Mapping[str, tuple[str, str]] = {}
+        self._reused: dict[str, str] = {}
         self.n_records = 0
         self.run_ids: dict[str, str] = {}
 
@@ -80,10 +92,13 @@ class Shipper:
         """The store's own id of the experiment; empty before the store was opened."""
         return self._store.experiment_id if self._store else ""
 
-    def open_sweep(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    def open_sweep(
+        self, name: str, params: Mapping[str, str], tags: Mapping[str, str], started_at: float | None = None
+    ) -> None:
         """Make the sweep's own run, or set it running again."""
         store = self._open()
-        run = store.open_run(self._sweep.sweep_id, name, {KIND: "sweep", SWEEP: self._sweep.sweep_id, **tags})
+        told = {KIND: "sweep", SWEEP: self._sweep.sweep_id, **tags}
+        run = store.open_run(self._sweep.sweep_id, name, told, started_at)
         store.log_params(run.run_id, params)
         if not run.is_new:
             self._statuses = store.find_statuses(self._sweep.sweep_id)
@@ -93,10 +108,12 @@ class Shipper:
         """Set tags of the sweep's own run."""
         self._open().set_tags(self._parent, tags)
 
-    def end_sweep(self, status: str, report: Path) -> None:
-        """Add the report to the sweep's own run and close it."""
+    def end_sweep(self, status: str, report: Path, ended_at: float | None = None) -> None:
+        """Add the report to the sweep's own run and close it; now, unless it had ended before."""
         self._open().log_files(self._parent, [(report, "report")])
-        self._open().end_run(self._parent, status, time.time())
+        if self._reused:
+            self._open().set_tags(self._parent, reused_tags(self._reused))
+        self._open().end_run(self._parent, status, time.time() if ended_at is None else ended_at)
 
     def tell(self, tasks: JobTasks) -> None:
         """Tell what is to be told of a job.
@@ -104,6 +121,11 @@ class Shipper:
         Raises:
             ValueError: its files are damaged, or its run was never opened; so does TypeError.
         """
+        if tasks.start is not None and tasks.pointer is not None:
+            run_id = tell_answer(self._open(), self._parent, self._sweep.sweep_id, tasks.start, tasks.pointer)
+            if run_id is not None:
+                self._reused[tasks.folder.job_id] = run_id
+            return
         if tasks.start is not None:
             if self._is_told(tasks):
                 return
@@ -130,6 +152,8 @@ class Shipper:
         if end is None or shipped.ended != (end.attempt.number, end.state.value):
             return False
         run_id, status = self._statuses.get(f"{self._sweep.sweep_id}/{tasks.folder.job_id}", ("", ""))
+        if shipped.run_id not in (None, run_id) or len(read_notes(tasks.folder)) > shipped.n_notes:
+            return False
         if status != STATUS.get(end.state, "FAILED") or count_unshipped(tasks.folder, shipped):
             return False
         self.run_ids[tasks.folder.job_id] = run_id
@@ -140,10 +164,10 @@ class Shipper:
         key = f"{self._sweep.sweep_id}/{job.folder.job_id}"
         own = {"mlflow.parentRunId": self._parent, KIND: "job", SWEEP: self._sweep.sweep_id, JOB: key}
         told = {**own, **job.tags, STATE: JobState.RUNNING.value, FAILURE: ""}
-        run = store.open_run(key, job.title, told)
+        run = store.open_run(key, job.title, told, job.started_at)
         # A new run holds nothing, whatever another store, or one that was deleted, has received.
-        shipped = ShippedJob() if run.is_new else replace(ShippedJob.read(job.folder), ended=None)
-        shipped.write(job.folder)
+        before = ShippedJob() if run.is_new else ShippedJob.read(job.folder)
+        replace(before.to_run(run.run_id), ended=None).write(job.folder)
         self.run_ids[job.folder.job_id] = run.run_id
         store.log_params(run.run_id, job.params)
         store.log_dataset(run.run_id, *job.dataset)
@@ -167,11 +191,25 @@ class Shipper:
         if result is not None and result.outcome in FINAL:
             step = result.best_epoch or 0
             store.log_points(run_id, [Point(k, v, step, result.finished_at) for k, v in result.metrics.items()])
+        n_notes = self._tell_notes(run_id, job)
         store.log_files(run_id, self._files(end.attempt, job, result))
         told = {STATE: end.state.value, FAILURE: end.failure or "", REMARKS: remark_lines(read_remarks(job))}
         store.set_tags(run_id, {**told, NOTES: "\n".join(result.notes) if result else ""})
         store.end_run(run_id, STATUS.get(end.state, "FAILED"), result.finished_at if result else time.time())
-        replace(ShippedJob.read(job), ended=(end.attempt.number, end.state.value)).write(job)
+        replace(ShippedJob.read(job), ended=(end.attempt.number, end.state.value), n_notes=n_notes).write(job)
+
+    def _tell_notes(self, run_id: str, job: JobFolder) -> int:
+        """Tell what people have noted of a job; return how many notes that are."""
+        notes = read_notes(job)
+        points = [
+            Point(note_metric(note.key), note.value, note.number, note.at)
+            for note in notes
+            if isinstance(note.value, float)
+        ]
+        if notes:
+            self._open().log_points(run_id, points)
+            self._open().set_tags(run_id, note_tags(notes))
+        return len(notes)
 
     def _files(
         self, attempt: AttemptFolder, job: JobFolder, result: AttemptResult | None

@@ -9,13 +9,16 @@ from sweeper.planning.plan import PlannedJob
 from sweeper.tracking.outbox import TrackedJob
 
 
-def tracked_job(job: PlannedJob, folder: JobFolder, tags: Mapping[str, str]) -> TrackedJob:
+def tracked_job(
+    job: PlannedJob, folder: JobFolder, tags: Mapping[str, str], started_at: float | None = None
+) -> TrackedJob:
     """Return a job's name, columns, tags and data set.
 
     Args:
         job: as planned.
         folder: its folder.
         tags: what every run of the sweep carries.
+        started_at: when its first attempt was started, if that is past.
     """
     name = dataset_name(job.config)
     own = {
@@ -26,4 +29,5 @@ def tracked_job(job: PlannedJob, folder: JobFolder, tags: Mapping[str, str]) -> 
         "detsweep.labelled": json.dumps(job.dataset.labelled),
     }
     dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
-    return TrackedJob(folder, job.title, {**run_params(job.config), **job.values}, {**tags, **own}, dataset)
+    params = {**run_params(job.config), **job.values}
+    return TrackedJob(folder, job.title, params, {**tags, **own}, dataset, started_at)

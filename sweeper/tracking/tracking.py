@@ -13,7 +13,7 @@ from pathlib import Path
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.states import JobState
 from sweeper.tracking.mlflow_store import RunRefusedError, StoreRefusesError, describe_error
-from sweeper.tracking.outbox import JobEnd, JobTasks, Outbox, TrackedJob
+from sweeper.tracking.outbox import JobEnd, JobTasks, Outbox, Pointer, TrackedJob
 from sweeper.tracking.shipped import ShippedJob, count_unshipped
 from sweeper.tracking.shipper import Shipper, TrackingSettings
 
@@ -31,12 +31,12 @@ class _Asked:
     Attributes:
         opening: its name, parameters and tags; None before `open_sweep`.
         tags: that came later.
-        end: status and report, once it has ended.
+        end: status, report and time, once it has ended.
     """
 
-    opening: tuple[str, Mapping[str, str], Mapping[str, str]] | None = None
+    opening: tuple[str, Mapping[str, str], Mapping[str, str], float | None] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    end: tuple[str, Path] | None = None
+    end: tuple[str, Path, float | None] | None = None
 
 
 class Tracker:
@@ -63,10 +63,12 @@ class Tracker:
         if settings.uri is not None:
             self._thread.start()
 
-    def open_sweep(self, name: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Make the parent run."""
+    def open_sweep(
+        self, name: str, params: Mapping[str, str], tags: Mapping[str, str], started_at: float | None = None
+    ) -> None:
+        """Make the parent run; begun now, or when the sweep was, if that is past (seconds since the epoch)."""
         with self._asking:
-            self._asked = replace(self._asked, opening=(name, params, tags))
+            self._asked = replace(self._asked, opening=(name, params, tags, started_at))
         self._outbox.wake()
 
     def tag_sweep(self, tags: Mapping[str, str]) -> None:
@@ -91,10 +93,14 @@ class Tracker:
         """Do all three at once for a job that is not running; what the store has of it already is not sent again."""
         self._put(JobTasks(job.folder, job, has_records=True, end=JobEnd(attempt, state, failure)))
 
-    def end_sweep(self, status: str, report: Path) -> None:
-        """Add the report to the parent run and close it, once all jobs are told."""
+    def tell_answer(self, job: TrackedJob, pointer: Pointer) -> None:
+        """Tell of a job that an earlier run answers: where that is, or else its numbers."""
+        self._put(JobTasks(job.folder, job, pointer=pointer))
+
+    def end_sweep(self, status: str, report: Path, ended_at: float | None = None) -> None:
+        """Add the report to the parent run and close it, once all jobs are told; ended now, or at a time that is past."""
         with self._asking:
-            self._asked = replace(self._asked, end=(status, report))
+            self._asked = replace(self._asked, end=(status, report, ended_at))
         self._outbox.wake()
 
     def close(self, timeout_s: float) -> int:

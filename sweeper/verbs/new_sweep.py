@@ -16,7 +16,8 @@ from sweeper.planning.weights import fetch_weights
 from sweeper.stored.journal import Journal
 from sweeper.stored.ownership import prove_lock
 from sweeper.stored.sweep_folder import write_sweep
-from sweeper.tracking.reuse import find_reusable, reused_tags
+from sweeper.tracking.answers import reused_tags
+from sweeper.tracking.reuse import find_reusable
 from sweeper.tracking.tracking_store import check_store, tracking_settings
 from sweeper.verbs.probe import probe_jobs, wants_probes
 from sweeper.verbs.train import SweepRun, start_event, train_jobs, way_on
@@ -84,5 +85,6 @@ def train_new(sweep: NewSweep, capacity: Capacity, machine: Machine, console: Co
                 journal.append("sweep_ended", exit_code=exit_code)
                 say(way_on(folder))
                 return exit_code
-        run = SweepRun(plan, folder, journal, machine, sweep.command, forecast, left, reused_tags(reused))
+        tags = reused_tags({job_id: run.run_id for job_id, run in reused.items()})
+        run = SweepRun(plan, folder, journal, machine, sweep.command, forecast, left, tags)
         return train_jobs(run, console)

@@ -2,16 +2,19 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from runners.contract.errors import UserError
-from runners.contract.folder import SweepFolder
+from runners.contract.answers import Answer
+from runners.contract.folder import JobFolder, SweepFolder
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored
 from sweeper.planning.plan import PlannedJob
 from sweeper.stored.journal import Journal
+from sweeper.tracking.outbox import Pointer
 from sweeper.tracking.tracked_job import tracked_job
 from sweeper.tracking.tracking import Tracker, TrackingSettings
 from sweeper.tracking.tracking_store import tracking_settings, version_tags
@@ -71,10 +74,12 @@ def ship_stored(
     tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
     tags = version_tags(left.versions)
     axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
-    tracker.open_sweep(sweep.sweep_id, axes, {**tags, "detsweep.command": shlex.join(stored.command)})
+    command = {"detsweep.command": shlex.join(stored.command)}
+    tracker.open_sweep(sweep.sweep_id, axes, {**tags, **command}, left.started_at)
     ship_left(tracker, stored.plan.jobs, sweep, left)
+    _ship_answers(tracker, stored.plan.jobs, sweep, left)
     is_done = all(state.is_terminal for state in left.states.values())
-    tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report)
+    tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report, left.ended_at)
     n_waiting = tracker.close(limit_s)
     told = f"{n_waiting} records are still waiting" if n_waiting else "the tracking store has everything"
     console.print(Text(f"sweep {sweep.path}: {told}"), soft_wrap=True)
@@ -96,4 +101,18 @@ def ship_left(tracker: Tracker, jobs: Sequence[PlannedJob], sweep: SweepFolder, 
         if not attempts:
             continue
         stands = left.jobs[job.job_id]
-        tracker.tell_job(tracked_job(job, sweep.job(job.job_id), tags), attempts[-1], stands.state, stands.reason)
+        told = tracked_job(job, sweep.job(job.job_id), tags, stands.started_at)
+        tracker.tell_job(told, attempts[-1], stands.state, stands.reason)
+
+
+def _ship_answers(tracker: Tracker, jobs: Sequence[PlannedJob], sweep: SweepFolder, left: LeftSweep) -> None:
+    """Tell of the jobs that earlier runs answer: the store may be another than the one that has those runs."""
+    tags = version_tags(left.versions)
+    for job in jobs:
+        reused = left.jobs[job.job_id].reused if job.job_id in left.jobs else {}
+        if not reused:
+            continue
+        folder = sweep.job(job.job_id)
+        answer, there = Answer.read(folder), JobFolder(Path(reused["folder"]))
+        where = answer.where if answer else f"{there.path.parent.parent.name}/{there.job_id}"
+        tracker.tell_answer(tracked_job(job, folder, tags), Pointer(reused["run_id"], where, answer))

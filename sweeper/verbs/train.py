@@ -1,5 +1,6 @@
 """A written sweep is run to its report, and every run of it shipped to the tracking store."""
 
+import contextlib
 import os
 import shlex
 import socket
@@ -20,6 +21,7 @@ from sweeper.control.left import LeftSweep
 from sweeper.control.running import Limits
 from sweeper.hardware.machine import Machine
 from sweeper.planning.plan import Plan
+from sweeper.runs.answers import keep_answers
 from sweeper.stored.journal import Journal, read_journal
 from sweeper.stored.processes import birth_of, boot_id
 from sweeper.stored.sweep_folder import UMASKS
@@ -110,6 +112,9 @@ def train_jobs(run: SweepRun, console: Console) -> int:
             tracker.close(0.0)
             raise
     try:
+        if run.left is not None and any(job.reused for job in run.left.jobs.values()):
+            with contextlib.suppress(UserError):  # the report tells what cannot be read
+                keep_answers(folder)
         try_report(folder, console)
     finally:
         tracker.end_sweep("FINISHED" if exit_code in (0, 1) else "KILLED", folder.report)

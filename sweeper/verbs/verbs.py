@@ -14,6 +14,7 @@ _SECTIONS = (
     ("start", ("options", "train", "plan", "check")),
     ("look", ("status", "attach", "ls", "report", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
+    ("bring in", ("import",)),
     ("look after", ("sync", "clean", "completion")),
 )
 _TAIL = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reports.read import Experiment, find_job_folder, read_runs
+from reports.read import Experiment, read_runs
 from reports.records import Point, RunRecord, fold_points
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
@@ -57,33 +57,6 @@ def test_the_store_and_the_folder_tell_the_same(tracked: tuple[SweepFolder, Expe
     assert from_store.title == "trash"
     assert from_store.sweeps[0].sweep_id == folder.sweep_id
     assert from_store.sweeps[0].command == ("detsweep", "train", "-m")
-
-
-def test_a_run_is_found_in_the_store_by_id_number_or_title(
-    tracked: tuple[SweepFolder, Experiment], tmp_path: Path
-) -> None:
-    folder, experiment = tracked
-    wanted = folder.job("0002").path
-    for name in (f"{folder.sweep_id}/0002", "faster-rcnn_resnet101_fpn_sgd_512_narrow"):
-        assert find_job_folder(name, experiment, tmp_path).path == wanted
-    with pytest.raises(
-        UserError, match=r"'nothing' in experiment 'trash': no job of this name; choose one of: .*/0001"
-    ):
-        find_job_folder("nothing", experiment, tmp_path)
-
-
-def test_a_run_whose_folder_is_elsewhere_is_fetched_from_the_store(
-    tracked: tuple[SweepFolder, Experiment], tmp_path: Path
-) -> None:
-    folder, experiment = tracked
-    job = folder.job("0001").path
-    moved = job.rename(job.with_name("moved"))
-    try:
-        fetched = find_job_folder(f"{folder.sweep_id}/0001", experiment, tmp_path)
-    finally:
-        moved.rename(job)
-    assert fetched.path.is_relative_to(tmp_path)
-    assert fetched.config.read_text() == (job / "config.yaml").read_text()
 
 
 def test_an_unknown_experiment_is_refused_with_those_there_are(tracked: tuple[SweepFolder, Experiment]) -> None:

@@ -17,7 +17,8 @@ from runners.contract.jsonfile import append_line
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome
 from sweeper.tracking.mlflow_store import MlflowStore
-from sweeper.tracking.reuse import ReusedRun, find_reusable, reused_tags
+from sweeper.tracking.answers import reused_tags
+from sweeper.tracking.reuse import ReusedRun, find_reusable
 from sweeper.tracking.shipper import TrackingSettings
 
 FINISHED = ("FINISHED", "COMPLETED")
@@ -157,7 +158,7 @@ def test_nothing_is_looked_for_in_an_output_folder_that_is_not_there(tmp_path: P
 
 def test_tags_name_all_reused_runs_and_none_is_too_long_for_the_store() -> None:
     reused = {f"{number:04d}": ReusedRun(f"{number:032x}", "", "", "", "") for number in range(1, 401)}
-    tags = reused_tags({**reused, "0500": ReusedRun("", "/folder", "", "", "")})
+    tags = reused_tags({**{job_id: run.run_id for job_id, run in reused.items()}, "0500": ""})
     assert list(tags) == ["detsweep.reused", "detsweep.reused.2", "detsweep.reused.3"]
     assert max(map(len, tags.values())) < 8000
     told = {job_id: run_id for value in tags.values() for job_id, run_id in json.loads(value).items()}
