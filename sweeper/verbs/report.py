@@ -1,6 +1,6 @@
 """``detsweep report``: finds what is asked about, has `reports` write it, and prints it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -9,12 +9,13 @@ from rich.text import Text
 
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
+from sweeper.project.places import asked_output_dir, find_places
+from sweeper.runs.addresses import RunPlace, find_run
 from sweeper.stored.finding import find_sweep
 from sweeper.view.screen import Screen
 
 # key -> what it is when it is not given
-KEYS = {"output_dir": "outputs", "tracking.experiment": "", "tracking.uri": ""}
-DEFAULT_EXPERIMENT = "detsweep"
+KEYS = {"output_dir": "", "tracking.experiment": "", "tracking.uri": ""}
 FILE_WIDTH = 140
 # The terminal shows what a decision is made on; the report holds all of them.
 SHOWN_TABLES = ("study", "without-result", "sizes", "zoo", "notes")
@@ -27,21 +28,22 @@ def run_report(words: Sequence[str]) -> int:
         UserError: what is asked about is not there, or a word is unknown.
     """
     names, values = _read_words(words)
-    output_dir = Path(values["output_dir"]).absolute()
+    output_dir = asked_output_dir(words)
     console = open_console()
     if names and names[0] == "submission":
         if len(names) != 2:
             raise UserError(f"run in detsweep report {' '.join(words)}: {len(names) - 1} given; name one")
-        return _write_submission(_find_run(names[1], values, output_dir), console)
+        place = RunPlace(output_dir, values["tracking.uri"] or None, values["tracking.experiment"])
+        return _write_submission(find_run(names[1], place).job, console)
     if len(names) > 1:
         raise UserError(f"sweep in detsweep report {' '.join(words)}: {len(names)} given; name one")
     if values["tracking.experiment"] or values["tracking.uri"]:
         from reports.read import Experiment
 
-        experiment = values["tracking.experiment"] or DEFAULT_EXPERIMENT
-        _print(
-            Experiment(experiment, _uri(values, output_dir)), output_dir / "reports" / Path(experiment).name, console
-        )
+        places = find_places()
+        experiment = values["tracking.experiment"] or places.experiment
+        uri = values["tracking.uri"] or places.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
+        _print(Experiment(experiment, uri), output_dir / "reports" / Path(experiment).name, console)
         return 0
     print_report(find_sweep(names[0] if names else None, output_dir), console)
     return 0
@@ -81,24 +83,6 @@ def _print(source: object, out: Path, console: Console) -> None:
     console.print(Text(f"report: {report.page}"), soft_wrap=True)
 
 
-def _find_run(name: str, values: Mapping[str, str], output_dir: Path) -> JobFolder:
-    """Return a run's folder by path, job number in the newest sweep, ``SWEEP/NUMBER``, or a name the store knows."""
-    if Path(name, "config.yaml").is_file():
-        return JobFolder(Path(name).absolute())
-    sweep_name, _, number = name.rpartition("/")
-    if number.isdigit():
-        sweep = find_sweep(sweep_name or None, output_dir)
-        folder = sweep.job(f"{int(number):04d}")
-        if not folder.path.is_dir():
-            numbers = ", ".join(str(int(job.job_id)) for job in sweep.all_jobs()[:20])
-            raise UserError(f"run in {sweep.path}: no job {number}; it holds {numbers}")
-        return folder
-    from reports.read import Experiment, find_job_folder
-
-    experiment = Experiment(values["tracking.experiment"] or DEFAULT_EXPERIMENT, _uri(values, output_dir))
-    return find_job_folder(name, experiment, output_dir / "fetched")
-
-
 def _write_submission(job: JobFolder, console: Console) -> int:
     from reports.submission import write_submission
 
@@ -106,10 +90,6 @@ def _write_submission(job: JobFolder, console: Console) -> int:
     for path in (written.csv, written.results):
         console.print(Text(f"wrote {path}"), soft_wrap=True)
     return 0
-
-
-def _uri(values: Mapping[str, str], output_dir: Path) -> str:
-    return values["tracking.uri"] or f"sqlite:///{output_dir / 'mlflow.db'}"
 
 
 def _read_words(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
