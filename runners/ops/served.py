@@ -19,6 +19,13 @@ from runners.ops.roi_align import roi_align_backward, roi_align_forward
 from runners.ops.roi_pool import roi_pool_backward, roi_pool_forward
 from runners.ops.soft_nms import softnms
 from runners.ops.softmax_focal_loss import softmax_focal_loss_backward, softmax_focal_loss_forward
+from runners.ops.sync_batch_norm import (
+    sync_bn_backward_data,
+    sync_bn_backward_param,
+    sync_bn_forward_mean,
+    sync_bn_forward_output,
+    sync_bn_forward_var,
+)
 
 SERVED: Mapping[str, Callable[..., Any]] = {
     op.__name__: op
@@ -45,5 +52,10 @@ SERVED: Mapping[str, Callable[..., Any]] = {
         masked_col2im_forward,
         carafe_forward,
         carafe_backward,
+        sync_bn_forward_mean,
+        sync_bn_forward_var,
+        sync_bn_forward_output,
+        sync_bn_backward_param,
+        sync_bn_backward_data,
     )
 }

@@ -74,6 +74,6 @@ def _factors(overlap: _Floats, iou_threshold: float, sigma: float, method: int) 
 def _closed_up(others: NDArray[np.int64], is_kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the kept ones in mmcv's order, which decides between equal scores: from the end they move into gaps."""
     n_kept = int(is_kept.sum())
-    closed = others[:n_kept].copy()
+    closed: NDArray[np.int64] = others[:n_kept].copy()
     closed[~is_kept[:n_kept]] = others[n_kept:][is_kept[n_kept:]][::-1]
     return closed
