@@ -24,7 +24,7 @@ class StrictCocoDataset(CocoDataset):  # type: ignore[misc]
         try:
             data = super().prepare_data(index)
         except Exception as error:
-            problem = _image_problem(Path(self.get_data_info(index)["img_path"]))
+            problem = image_problem(Path(self.get_data_info(index)["img_path"]))
             if problem is None:
                 raise  # the image is fine: the pipeline itself is wrong
             raise DataError(problem) from error
@@ -49,7 +49,8 @@ def use_strict_datasets(config: Any) -> None:
             use_strict_datasets(value)
 
 
-def _image_problem(path: Path) -> str | None:
+def image_problem(path: Path) -> str | None:
+    """Return why an image cannot be used, with its path; None where it can."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
+from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 
 from runners.contract.metrics import Split, metric
@@ -89,12 +90,14 @@ class SplitEvaluator:
         batch: dict[str, Any] = next(iter(self._loader))
         return batch
 
-    def evaluate(self, model: BaseDetector, *, with_loss: bool) -> Evaluation:
+    def evaluate(self, model: BaseDetector, *, with_loss: bool, views: BaseTTAModel | None = None) -> Evaluation:
         """Predict the whole split, and score it where it is labelled; model and random generators stay as they were.
 
         Args:
             model: a detector of MMDetection.
             with_loss: also compute the losses; labelled splits only.
+            views: merges what `model` finds in several views of an image, where the test pipeline makes such; there are
+                no losses then.
 
         Raises:
             DivergedError: a loss or another metric is not finite.
@@ -103,7 +106,7 @@ class SplitEvaluator:
         model.eval()
         try:
             with alone(), isolated_randomness(self._seed), torch.no_grad():
-                detections, losses = self._run(model, with_loss=with_loss and self.is_labelled)
+                detections, losses = self._run(model, views, with_loss=with_loss and self.is_labelled and not views)
         finally:
             model.train(was_training)
         metrics = {metric(self._split, name): value for name, value in losses.items()}
@@ -114,7 +117,9 @@ class SplitEvaluator:
                 raise DivergedError(f"{name} is {'NaN' if math.isnan(value) else 'infinite'}")
         return Evaluation(metrics, detections)
 
-    def _run(self, model: BaseDetector, *, with_loss: bool) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    def _run(
+        self, model: BaseDetector, views: BaseTTAModel | None, *, with_loss: bool
+    ) -> tuple[list[dict[str, Any]], dict[str, float]]:
         detections: list[dict[str, Any]] = []
         sums: dict[str, Any] = {}
         n_images = 0
@@ -124,20 +129,23 @@ class SplitEvaluator:
             self._on_batch(number, n_batches)
             # For each batch anew: making the loader's iterator has drawn numbers, more or fewer by its workers.
             seed_everything(derived_seed(self._seed, number))
-            data = model.data_preprocessor(batch, False)
-            inputs, samples = data["inputs"], data["data_samples"]
-            with shared_features(model):
-                if with_loss:
-                    for name, value in validation_losses(model, inputs, samples).items():
-                        # Sums stay on the device: reading a value would make the CPU wait for the GPU each time.
-                        sums[name] = sums.get(name, 0.0) + value * len(samples)
-                predictions = model(inputs, samples, mode="predict")
-            n_images += len(samples)
+            if views is not None:
+                predictions = views.test_step(batch)
+            else:
+                data = model.data_preprocessor(batch, False)
+                inputs, samples = data["inputs"], data["data_samples"]
+                with shared_features(model):
+                    if with_loss:
+                        for name, value in validation_losses(model, inputs, samples).items():
+                            # Sums stay on the device: reading a value would make the CPU wait for the GPU each time.
+                            sums[name] = sums.get(name, 0.0) + value * len(samples)
+                    predictions = model(inputs, samples, mode="predict")
+            n_images += len(predictions)
             for sample in predictions:
                 detections += _coco_results(sample, self._loader.dataset.cat_ids)
             # Reading the detections has waited for the device.
             now = time.monotonic()
-            self.image_s.append((now - since) / len(samples))
+            self.image_s.append((now - since) / len(predictions))
             since = now
         return detections, {name: float(value) / n_images for name, value in sums.items()}
 

@@ -88,20 +88,38 @@ def place_weights(model: dict[str, Any], path: str) -> str | None:
     return None
 
 
-def _read_state_dict(path: str) -> dict[str, Any]:
-    try:
-        # Only the names are wanted: on the meta device the tensors take no memory.
-        content = _weights_only(torch.load)(path, map_location="meta", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"unreadable file in weights.path: {path} ({reason}); give a checkpoint of weights") from None
+def read_weights(path: str, device: str) -> Any:
+    """Read a checkpoint of anybody's; of what it holds beside tensors and plain values, nothing is kept.
+
+    Raises:
+        pickle.UnpicklingError: it holds what could execute code.
+        RuntimeError: it is damaged; EOFError and OSError likewise.
+    """
+    return _weights_only(torch.load)(path, map_location=device, weights_only=True)
+
+
+def state_dict_of(content: Any) -> dict[str, Any] | None:
+    """Return the weights within what a checkpoint holds; None where there are none."""
     # mmengine puts the weights under one name, the authors of Swin under another; a bare state dict is fine as well.
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not any(isinstance(value, torch.Tensor) for value in content.values()):
-        raise UserError(f"no weights in weights.path: {path} holds {type(content).__name__}; give a state dict")
+        return None
     return content
+
+
+def _read_state_dict(path: str) -> dict[str, Any]:
+    try:
+        # Only the names are wanted: on the meta device the tensors take no memory.
+        content = read_weights(path, "meta")
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"unreadable file in weights.path: {path} ({reason}); give a checkpoint of weights") from None
+    state = state_dict_of(content)
+    if state is None:
+        raise UserError(f"no weights in weights.path: {path} holds {type(content).__name__}; give a state dict")
+    return state
 
 
 def _told(load: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
     Raises:
         UserError: with all problems of the data set.
     """
-    node = _place(dataset, output_dir.absolute())
+    node = place_dataset(dataset, output_dir.absolute())
     warnings: list[str] = []
     if node.get("skip_broken_images"):
         node, warnings = leave_out_broken_images(node, output_dir.absolute() / "splits")
@@ -159,8 +159,16 @@ def _hold_out(source: _Source, plan: FoldPlan, fold: int, folder: Path) -> _Held
     return _HeldOut(train_file, val_file, {"train": _Size.of(kept), "val": _Size.of(held)})
 
 
-def _place(dataset: Mapping[str, Any], output_dir: Path) -> dict[str, Any]:
-    """Return the node with an absolute root; generated data is written on the way."""
+def place_dataset(dataset: Mapping[str, Any], output_dir: Path) -> dict[str, Any]:
+    """Return the node with an absolute root; generated data is written on the way.
+
+    Args:
+        dataset: the config's `dataset` node.
+        output_dir: absolute; generated data goes to ``data/`` in it.
+
+    Raises:
+        UserError: there is no root.
+    """
     node = dict(dataset)
     root = node.get("root")
     shapes = node.get("shapes")

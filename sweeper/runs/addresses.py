@@ -12,7 +12,6 @@ from runners.contract.metrics import best, metric
 from runners.contract.states import JobState
 from runners.contract.yamlfile import load_yaml
 from sweeper.project.places import find_places
-from sweeper.project.places import find_places
 from sweeper.stored.finding import find_sweep
 from sweeper.stored.journal import read_journal
 from sweeper.stored.sweep_file import read_sweep_file

@@ -1,0 +1,241 @@
+"""Carrying an evaluation out: what has been measured already is taken, everything else measured, and both logged."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runners.contract.evaluations import EvaluationResult, EvaluationSpec, Tta
+from runners.contract.folder import EvaluationFolder
+from runners.contract.jsonfile import read_json, write_json, write_text
+from runners.contract.metrics import Split
+from runners.contract.yamlfile import dump_yaml
+from sweeper.runs.evaluated_config import check_split, evaluation_name, lay_over
+from sweeper.runs.evaluation_process import Advance, hold_device, run_evaluation
+from sweeper.runs.subject import Subject
+from sweeper.stored.redaction import without_password
+from sweeper.tracking.run_log import Addition, LogOutcome, log_new_run, log_to_run
+
+# Raised with every change of detsweep that changes what an evaluation measures.
+EVALUATION_VERSION = 1
+KIND = "detsweep.kind"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how evaluations are carried out.
+
+    Attributes:
+        output_dir: generated and split data goes there.
+        gpus: as in sweeps.
+        busy_gpus: as in sweeps.
+        n_workers: data loader processes; None chooses by the device.
+        say: takes a line for the person at the terminal.
+        advance: called when images have been looked at.
+    """
+
+    output_dir: Path
+    gpus: str
+    busy_gpus: str
+    n_workers: int | None
+    say: Callable[[str], None]
+    advance: Advance
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation that is there.
+
+    Attributes:
+        folder: with everything.
+        result: what was measured.
+        is_new: whether it has been measured just now.
+    """
+
+    folder: EvaluationFolder
+    result: EvaluationResult
+    is_new: bool
+
+
+def evaluate_split(
+    subject: Subject,
+    split: Split,
+    tta: Tta | None,
+    overrides: Sequence[str],
+    place: Workplace,
+    *,
+    name: str = "",
+    again: bool = False,
+) -> Evaluated:
+    """Evaluate a trained detector on a split, unless that has been done.
+
+    Args:
+        subject: the detector.
+        split: which split.
+        tta: which views of each image.
+        overrides: what else differs from the run's config.
+        place: where and how.
+        name: of the evaluation; made of what it is by default.
+        again: although it has been done.
+
+    Raises:
+        UserError: something is wrong with data, overrides or checkpoint.
+    """
+    evaluated = lay_over(subject.config, overrides, split, place.output_dir)
+    found = check_split(evaluated.config, split)
+    for notice in found.notices:
+        place.say(f"note: {notice}")
+    folder = subject.job.evaluation(name or evaluation_name(split, tta, evaluated))
+    spec = _spec(subject, folder, evaluated.config, split, tta, found.fingerprint)
+    return _carry_out(folder, spec, evaluated.config, place, again=again)
+
+
+def predict_images(
+    subject: Subject,
+    images: Mapping[str, Any],
+    tta: Tta | None,
+    overrides: Sequence[str],
+    place: Workplace,
+    name: str,
+    *,
+    again: bool = False,
+) -> Evaluated:
+    """Find objects in images of somebody's, unless that has been done.
+
+    Args:
+        subject: the detector.
+        images: what ``images.json`` is to hold.
+        tta: which views of each image.
+        overrides: what else differs from the run's config.
+        place: where and how.
+        name: of the evaluation.
+        again: although it has been done.
+
+    Raises:
+        UserError: something is wrong with images, overrides or checkpoint.
+    """
+    evaluated = lay_over(subject.config, overrides, "test", place.output_dir)
+    folder = subject.job.evaluation(name)
+    told = json.dumps(images, sort_keys=True)
+    sizes = [_stamp(Path(image["file_name"])) for image in images["images"]]
+    spec = _spec(subject, folder, evaluated.config, None, tta, f"{told}{sizes}")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_json(folder.images, images)
+    return _carry_out(folder, spec, evaluated.config, place, again=again)
+
+
+def log_evaluation(subject: Subject, evaluated: Evaluated, files: Sequence[Path], kind: str = "evaluations") -> str:
+    """Add an evaluation to the run that it belongs to, unless that has it.
+
+    Args:
+        subject: what was evaluated.
+        evaluated: the evaluation.
+        files: what goes into the run's artifacts, under ``<kind>/<name>``.
+        kind: ``evaluations`` or ``predictions``.
+
+    Returns:
+        A line on what did not arrive, and why; empty where there is nothing to say.
+    """
+    folder = evaluated.folder
+    tracking = subject.logged.tracking
+    if tracking.uri is None or _is_logged(evaluated, tracking.uri):
+        return ""
+    metrics = {
+        f"eval/{folder.name}/{name.partition('/')[2]}": value for name, value in evaluated.result.metrics.items()
+    }
+    artifacts = f"{kind}/{folder.name}"
+    addition = Addition(
+        metrics, [(path, artifacts) for path in files if path.exists()], {}, evaluated.result.finished_at
+    )
+    outcome = _log(subject, addition)
+    if outcome.run_id is not None:
+        told = {"run_id": outcome.run_id, "uri": without_password(tracking.uri), "at": evaluated.result.finished_at}
+        write_json(folder.logged, told)
+    if not outcome.problem:
+        return ""
+    return f"tracking store {outcome.problem}; everything is kept in {folder.path}, and the same command logs it later"
+
+
+def _log(subject: Subject, addition: Addition) -> LogOutcome:
+    logged = subject.logged
+    if not subject.has_own_run:
+        return log_to_run(logged, addition)
+    from runners.contract.naming import run_params
+
+    tags = {
+        KIND: "evaluation",
+        "detsweep.folder": str(subject.job.path),
+        "detsweep.checkpoint": str(subject.checkpoint),
+    }
+    made = Addition(addition.metrics, addition.files, tags, addition.at)
+    return log_new_run(logged.tracking, logged.key, subject.title, run_params(subject.config), made)
+
+
+def _is_logged(evaluated: Evaluated, uri: str) -> bool:
+    try:
+        told = read_json(evaluated.folder.logged)
+    except (FileNotFoundError, ValueError):
+        return False
+    return (told.get("uri"), told.get("at")) == (without_password(uri), evaluated.result.finished_at)
+
+
+def _spec(
+    subject: Subject,
+    folder: EvaluationFolder,
+    config: Mapping[str, Any],
+    split: Split | None,
+    tta: Tta | None,
+    data: str,
+) -> EvaluationSpec:
+    """Return what is written for the process, without device and threads."""
+    decides = {
+        "version": EVALUATION_VERSION,
+        "model": config["model"],
+        # Stages are applied in their order, which sorted keys would hide.
+        "pipeline": list(config["pipeline"]["test"].items()),
+        "classes": list(config["dataset"]["classes"]),
+        "plugins": config.get("plugin_digest", ""),
+        "checkpoint": subject.sha256,
+        "split": split,
+        "tta": tta,
+        "data": data,
+    }
+    identity = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    is_own = subject.checkpoint.is_relative_to(subject.job.path)
+    # Relative where the whole folder may be moved with it.
+    path = os.path.relpath(subject.checkpoint, folder.path) if is_own else str(subject.checkpoint)
+    umask = os.umask(0)
+    os.umask(umask)
+    return EvaluationSpec(path, subject.sha256, split, tta, subject.is_foreign, identity, umask=umask)
+
+
+def _carry_out(
+    folder: EvaluationFolder, spec: EvaluationSpec, config: Mapping[str, Any], place: Workplace, *, again: bool
+) -> Evaluated:
+    known = EvaluationResult.read(folder)
+    if known is not None and not again and _identity(folder) == spec.identity:
+        return Evaluated(folder, known, is_new=False)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_text(folder.config, dump_yaml(dict(config)))
+    with hold_device(place.gpus, place.busy_gpus, place.say) as held:
+        result = run_evaluation(folder, spec, held, place.n_workers, place.advance)
+    return Evaluated(folder, result, is_new=True)
+
+
+def _identity(folder: EvaluationFolder) -> str:
+    try:
+        return EvaluationSpec.read(folder).identity
+    except (FileNotFoundError, ValueError, TypeError):
+        return ""
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes with an image's content."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

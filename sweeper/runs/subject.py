@@ -1,0 +1,79 @@
+"""What is evaluated: a trained detector, where its evaluations go, and which run they belong to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runners.contract.errors import UserError
+from runners.contract.folder import AttemptFolder, JobFolder
+from runners.contract.records import AttemptResult
+from runners.contract.states import AttemptOutcome
+from runners.contract.yamlfile import load_yaml
+from sweeper.runs.addresses import FoundRun
+from sweeper.tracking.run_log import LoggedRun
+
+BEST_PREFIX = "best/"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained detector.
+
+    Attributes:
+        job: the folder that its evaluations go into.
+        title: its name.
+        config: what it was trained with, or is to be built with.
+        checkpoint: its weights.
+        sha256: of that file, in hex.
+        logged: the run that they are logged to.
+        is_foreign: detsweep has not trained it: its weights are matched by name.
+        has_own_run: there is no run of a training: what is evaluated makes one.
+        stored: what its training measured, under full names without ``best/``; empty where detsweep did not train it.
+    """
+
+    job: JobFolder
+    title: str
+    config: Mapping[str, Any]
+    checkpoint: Path
+    sha256: str
+    logged: LoggedRun
+    is_foreign: bool = False
+    has_own_run: bool = False
+    stored: Mapping[str, float] = field(default_factory=dict)
+
+
+def subject_of(run: FoundRun) -> Subject:
+    """Return what a run has trained.
+
+    Raises:
+        UserError: it has not finished, or its checkpoint is not here.
+    """
+    result = find_result(run.job)
+    if result is None or result.checkpoint is None or result.checkpoint_sha256 is None:
+        raise UserError(f"run in {run.job.path}: it has not finished, so it has no best checkpoint; choose another run")
+    checkpoint = run.job.path / result.checkpoint
+    if not checkpoint.is_file():
+        raise UserError(
+            f"checkpoint of {run.title} in {checkpoint}: no such file; the store of a run that trained elsewhere "
+            "has it only with tracking.log_checkpoints=true"
+        )
+    return Subject(
+        run.job,
+        run.title,
+        load_yaml(run.job.config.read_text(encoding="utf-8")),
+        checkpoint,
+        result.checkpoint_sha256,
+        run.logged,
+        is_foreign=run.job.imported.is_file(),
+        stored={name.removeprefix(BEST_PREFIX): value for name, value in result.metrics.items()},
+    )
+
+
+def find_result(job: JobFolder) -> AttemptResult | None:
+    """Return how a job completed; None if it has not. What was fetched from a store has it at its top."""
+    for attempt in (*reversed(job.all_attempts()), AttemptFolder(job.path)):
+        result = AttemptResult.read(attempt)
+        if result is not None and result.outcome is AttemptOutcome.COMPLETED:
+            return result
+    return None
