@@ -70,7 +70,8 @@ def _measured(result: AttemptResult | None) -> str:
         (VAL_LOSS, "validation loss {:.3f}"),
         (PARAMETERS_M, "{:.1f} M parameters"),
     ]
-    return ", ".join(form.format(values[name]) for name, form in named if name in values)
+    measured = ", ".join(form.format(values[name]) for name, form in named if name in values)
+    return "; ".join([measured, *result.notes])
 
 
 def check_models(plan: Plan, folder: SweepFolder, journal: Journal, machine: Machine, console: Console) -> int:
