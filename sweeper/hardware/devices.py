@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,38 @@ def _instances(handle: Any) -> list[tuple[Any, int]]:
         except nvml.NVMLError_NotFound:  # a place for an instance that was not made
             continue
     return found
+
+
+@dataclass(frozen=True)
+class DeviceHealth:
+    """What the driver says of a GPU right now.
+
+    Attributes:
+        driver: its version.
+        free_gb: memory that nobody uses, in 1e9 bytes.
+    """
+
+    driver: str
+    free_gb: float
+
+
+def query_health(device: Device) -> DeviceHealth:
+    """Ask the driver about itself and a GPU's free memory.
+
+    Raises:
+        DeviceSilentError: the driver cannot ask it.
+    """
+    import pynvml as nvml
+
+    try:
+        nvml.nvmlInit()
+        try:
+            handle = nvml.nvmlDeviceGetHandleByUUID(device.uuid)
+            return DeviceHealth(nvml.nvmlSystemGetDriverVersion(), nvml.nvmlDeviceGetMemoryInfo(handle).free / 1e9)
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError as error:
+        raise DeviceSilentError(str(error)) from error
 
 
 class DeviceSilentError(Exception):

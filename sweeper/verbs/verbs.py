@@ -14,12 +14,12 @@ _SECTIONS = (
     ("start", ("options", "train", "plan", "check")),
     ("look", ("status", "attach", "ls", "report", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
-    ("bring in", ("import",)),
-    ("look after", ("sync", "clean", "completion")),
+    ("keep and bring in", ("note", "import")),
+    ("look after", ("doctor", "sync", "clean", "completion")),
 )
 _TAIL = """\
 detsweep VERB --help tells more. Data of your own: detsweep train dataset.root=FOLDER (images/, train.json, val.json,
-test.json in COCO format). Groups and their options: detsweep train --help.
+test.json in COCO format). Groups and their options: detsweep options.
 A job's whole config: detsweep train --cfg job OVERRIDE ...
 """
 

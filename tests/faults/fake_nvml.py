@@ -39,6 +39,10 @@ def nvmlShutdown() -> None:  # noqa: N802
     pass
 
 
+def nvmlSystemGetDriverVersion() -> str:  # noqa: N802
+    return "999.1"
+
+
 def nvmlDeviceGetCount() -> int:  # noqa: N802
     return len(_gpus())
 
