@@ -53,7 +53,8 @@ def _evaluate(
     content = {
         "images": [image for image in truth["images"] if image["id"] in image_ids],
         "categories": truth["categories"],
-        "annotations": [_complete(annotation) for annotation in annotations],
+        # Numbered anew: the evaluator takes the number of what a detection matched for "nothing" where that is 0.
+        "annotations": [{**_complete(annotation), "id": number} for number, annotation in enumerate(annotations, 1)],
     }
     with contextlib.redirect_stdout(io.StringIO()):  # both print progress
         ground_truth = COCO(content)

@@ -91,6 +91,12 @@ def test_annotations_without_area_and_crowd_flag_are_completed() -> None:
     assert score("val", truth, [found(1, 3, [10, 10, 100, 100], 0.9)], [1])["val/bbox_mAP_l"] == pytest.approx(1)
 
 
+def test_annotations_numbered_from_zero_are_found_like_any_other() -> None:
+    truth = truth_of((1, 3, [10, 10, 20, 20]))
+    truth["annotations"][0]["id"] = 0
+    assert score("val", truth, [found(1, 3, [10, 10, 20, 20], 0.9)], [1])["val/bbox_mAP"] == pytest.approx(1)
+
+
 def jittered(truth: dict[str, Any], seed: int) -> list[dict[str, Any]]:
     """Return imperfect detections: most objects moved a little, some wrong classes, some out of thin air."""
     draw = random.Random(seed)
