@@ -22,21 +22,6 @@ _WITHOUT: dict[Split, str] = {
 SplitContents = dict[Split, tuple[SplitFiles, CocoFile]]
 
 
-def check_dataset(dataset: Mapping[str, Any]) -> Findings:
-    """Read and check all of a data set.
-
-    Args:
-        dataset: the config's `dataset` node with a `root`; `classes`, where it is a list, must be the file's.
-
-    Returns:
-        Problems, which make training wrong or impossible, and warnings.
-    """
-    contents, found = read_dataset(dataset)
-    if "train" in contents:
-        found.problems.extend(check_classes(dataset.get("classes"), contents["train"][1]))
-    return found
-
-
 def read_dataset(dataset: Mapping[str, Any]) -> tuple[SplitContents, Findings]:
     """Read every split that can be read, and check it, its images, and that the splits fit each other.
 

@@ -8,9 +8,19 @@ from typing import Any
 
 from PIL import Image
 
+from runners.contract.coco_check import check_classes, read_dataset
+from runners.contract.findings import Findings
 from sweeper.planning.shapes import write_shapes
 
 Content = dict[str, Any]
+
+
+def check_dataset(node: Content) -> Findings:
+    """Return all that is found about a data set, as a sweep would find it."""
+    contents, found = read_dataset(node)
+    if "train" in contents:
+        found.problems.extend(check_classes(node.get("classes"), contents["train"][1]))
+    return found
 
 
 @dataclass(frozen=True)

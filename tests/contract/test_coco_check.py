@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.contract.coco_check import check_dataset
-from tests.contract.sample_set import Content, SampleSet
+from tests.contract.sample_set import Content, SampleSet, check_dataset
 
 
 def first_box(coco: Content) -> Content:

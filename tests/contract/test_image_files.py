@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from runners.contract.coco_check import check_dataset
 from runners.contract.image_files import read_header
-from tests.contract.sample_set import SampleSet
+from tests.contract.sample_set import SampleSet, check_dataset
 
 
 def test_a_sound_image_of_each_usual_format(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 
 from runners.contract.coco import read_coco
-from runners.contract.coco_check import check_dataset
 from runners.contract.errors import UserError
 from sweeper.planning.shapes import SHAPES, shapes_root, write_shapes
-from tests.contract.sample_set import SampleSet
+from tests.contract.sample_set import SampleSet, check_dataset
 
 SMALL: dict[str, Any] = {"n_train": 6, "n_val": 2, "n_test": 2, "image_px": 64}
 
