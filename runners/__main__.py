@@ -8,6 +8,8 @@ from pathlib import Path
 
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder, JobFolder
+from runners.contract.plugin_sources import DIGEST, find_copy
+from runners.contract.plugin_trust import refuse_foreign_plugins
 from runners.contract.records import AttemptResult, AttemptSpec
 
 
@@ -20,9 +22,13 @@ def main() -> int:
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), help="for a job's folder: where to train (default: cuda if there)"
     )
+    parser.add_argument(
+        "--trust-plugins", default="", help="digests of plug-ins that came with another's sweep and may run"
+    )
     arguments = parser.parse_args()
     try:
         job = _job_of(arguments.folder.resolve())
+        _refuse_foreign_plugins(job, arguments.trust_plugins)
     except UserError as error:
         print(*error.lines(), sep="\n", file=sys.stderr)
         return error.exit_code
@@ -60,6 +66,19 @@ def _job_of(path: Path) -> JobFolder:
         if is_there and job.config.is_file():
             return job
     raise UserError(f"folder to run: {path}; wanted a job's folder with config.yaml or an attempt's with spec.json")
+
+
+def _refuse_foreign_plugins(job: JobFolder, consented: str) -> None:
+    """Refuse to run code that came with another's sweep, unless it is consented to.
+
+    Raises:
+        UserError: the job has such code.
+    """
+    from runners.contract.yamlfile import load_yaml
+
+    config = load_yaml(job.config.read_text(encoding="utf-8"))
+    if config.get(DIGEST):
+        refuse_foreign_plugins(find_copy(job.path, config[DIGEST]), config[DIGEST], consented)
 
 
 def _default_spec(job: JobFolder, number: int, device: str | None) -> AttemptSpec:

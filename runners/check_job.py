@@ -12,6 +12,7 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torch.utils.data import DataLoader
 
 from runners.complexity import count_parameters
 from runners.contract import metrics as names
@@ -21,7 +22,10 @@ from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.dataset import use_strict_datasets
 from runners.failures import DivergedError
+from runners.hooks.custom import call_custom
+from runners.hooks.validation import validating
 from runners.mm_config import annotation_file, eval_dataloader
+from runners.needed_ops import ops_of, told
 from runners.training import JobRunner, build_runner, build_train_loader
 from runners.val_loss import shared_features, validation_losses
 
@@ -50,12 +54,21 @@ def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
         tried_spec = dataclasses.replace(spec, n_workers=0, batch_per_step=BATCH, accumulation=1)
         loader = build_train_loader(tried, tried_spec)
         runner, _ = build_runner(tried, tried_spec, loader, hooks=[])
-        values = _training_step(runner, next(iter(loader)))
-        values |= _validation_step(runner, tried, tried_spec)
+        values = _training_step(runner, loader)
+        with validating(runner) as validation:
+            values |= _validation_step(runner, tried, tried_spec)
+            validation.metrics = values
     finally:
         images.unlink()
     values[names.PARAMETERS_M] = count_parameters(runner.model) / 1e6
-    return AttemptResult(folder.number, AttemptOutcome.COMPLETED, metrics=values, finished_at=time.time())
+    operators = told(ops_of(config["model"]))
+    return AttemptResult(
+        folder.number,
+        AttemptOutcome.COMPLETED,
+        metrics=values,
+        notes=[operators] if operators else [],
+        finished_at=time.time(),
+    )
 
 
 def _tried_config(config: Mapping[str, Any], ann_file: Path) -> dict[str, Any]:
@@ -84,11 +97,18 @@ def without_pretrained(value: Any) -> Any:
     return value
 
 
-def _training_step(runner: JobRunner, batch: dict[str, Any]) -> dict[str, float]:
+def _training_step(runner: JobRunner, loader: DataLoader[Any]) -> dict[str, float]:
+    """Take one step, telling the hooks that the config names what they are told around it."""
     runner.model.init_weights()
     runner.model.train()
-    optimizer = runner.build_optim_wrapper(runner.optim_wrapper)
-    losses = runner.model.train_step(_scaled_down(batch, is_truth_resized=True), optimizer)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    for moment in ("before_run", "before_train", "before_train_epoch"):
+        call_custom(runner, moment)
+    batch = _scaled_down(next(iter(loader)), is_truth_resized=True)
+    call_custom(runner, "before_train_iter", batch_idx=0, data_batch=batch)
+    losses = runner.model.train_step(batch, runner.optim_wrapper)
+    call_custom(runner, "after_train_iter", batch_idx=0, data_batch=batch, outputs=losses)
     return _checked("train", losses)
 
 

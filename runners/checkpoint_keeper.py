@@ -20,6 +20,7 @@ from runners.contract.digest import sha256_of
 from runners.contract.folder import JobFolder
 from runners.contract.records import AttemptSpec, KeptCheckpoints
 from runners.failures import DiskError
+from runners.hooks.custom import call_custom
 from runners.place import detector_of
 from runners.training_state import training_state
 
@@ -115,7 +116,10 @@ class CheckpointKeeper:
         """
         meta = {"attempt": self._attempt, "epoch": epoch, "dataset_meta": {"classes": self._classes}}
         path = self._folder / f"a{self._attempt}_best_epoch_{epoch}.pth"
-        self._best = path, save_checkpoint(path, {"state_dict": detector_of(runner.model).state_dict(), "meta": meta})
+        content = {"state_dict": detector_of(runner.model).state_dict(), "meta": meta}
+        call_custom(runner, "before_save_checkpoint", checkpoint=content)
+        # What hooks put beside the weights is for going on; the weights are those that were validated.
+        self._best = path, save_checkpoint(path, {"state_dict": content["state_dict"], "meta": meta})
 
     def publish_best(self) -> tuple[Path, str]:
         """Copy the best weights to the name under which they stay; the states go once the result is written.

@@ -19,7 +19,9 @@ from runners.contract.states import AttemptOutcome
 from runners.contract.yamlfile import load_yaml
 from runners.failures import describe_failure
 from runners.follower import follow_training
+from runners.needed_ops import ops_of, refuse_unserved
 from runners.place import ALONE, Place
+from runners.plugins import import_plugins
 from runners.preload import awaken
 from runners.ranks import Ranks, checked_split
 from runners.stopping import StopRequest, StopTraining
@@ -43,11 +45,10 @@ def run_attempt(folder: AttemptFolder) -> int:
         spec = AttemptSpec.read(folder)
         config = load_yaml(folder.job.config.read_text(encoding="utf-8"))
         situation = _situation(config, spec)
-        refuse_foreign_code(config)
         checked_split(spec)
         if spec.mode == "train" and spec.n_devices > 1:
             ranks = Ranks(folder, spec, partial(_follow, folder, config, spec), situation)
-        _prepare_process(spec)
+        _get_ready(folder, config, spec)
         result = _execute(folder, config, spec, stop, started, ranks.place if ranks else ALONE)
     except StopTraining as stopped:
         # Training saves and says more; this is a stop before it began.
@@ -68,7 +69,7 @@ def run_attempt(folder: AttemptFolder) -> int:
 
 
 def _follow(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec, place: Place) -> None:
-    _prepare_process(spec)
+    _get_ready(folder, config, spec)
     follow_training(folder, config, spec, place)
 
 
@@ -80,6 +81,8 @@ def _execute(
     started: float,
     place: Place,
 ) -> AttemptResult:
+    if spec.mode == "import":
+        return AttemptResult(folder.number, AttemptOutcome.COMPLETED, finished_at=time.time())
     if spec.mode == "check":
         from runners.check_job import check_job
 
@@ -91,7 +94,18 @@ def _execute(
     return train_job(folder, config, spec, stop, started, place)
 
 
-def _prepare_process(spec: AttemptSpec) -> None:
+def _get_ready(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec) -> None:
+    """Make everything that the config may name known to this process, and see that it names nothing else.
+
+    Each of several processes does so for itself, with its device at hand: code of the project's may ask for it.
+    """
+    prepare_process(spec)
+    import_plugins(config, folder.job.path)
+    refuse_foreign_code(config)
+    refuse_unserved(ops_of(config["model"]))
+
+
+def prepare_process(spec: AttemptSpec) -> None:
     """Give the process its threads and its device.
 
     Raises:

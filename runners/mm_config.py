@@ -10,8 +10,11 @@ from mmengine.config import Config
 from runners.contract.errors import UserError
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptSpec
-from runners.pipeline import import_transforms, with_pipeline, with_tuples
+from runners.contract.tuples import tuples_in
+from runners.hooks.custom import KEY, listed_hooks
+from runners.pipeline import import_transforms, with_pipeline
 from runners.pretrained import place_weights, read_weights_only
+from runners.sync_norm import without_synchronisation
 
 # A warm-up of one iteration would leave mmengine's LinearLR at its first, tiny factor for good.
 MIN_WARMUP_ITERATIONS = 2
@@ -33,7 +36,9 @@ def build_mm_config(config: Mapping[str, Any], spec: AttemptSpec, work_dir: Path
         UserError: the precision does not run on the device.
     """
     read_weights_only()
-    model, load_from = with_tuples(config["model"]), config["load_from"]
+    model, load_from = tuples_in(config, "model"), config["load_from"]
+    if spec.n_devices == 1:
+        model = without_synchronisation(model)
     if config["weights"]["name"] == "file":
         load_from = place_weights(model, load_from)
     has_val = config["dataset"]["val"] is not None
@@ -47,6 +52,7 @@ def build_mm_config(config: Mapping[str, Any], spec: AttemptSpec, work_dir: Path
             "train_cfg": {"type": "EpochBasedTrainLoop", "max_epochs": config["n_epochs"], "val_interval": 1},
             "optim_wrapper": _optim_wrapper(config, spec),
             "param_scheduler": _param_scheduler(config, spec, n_train_images),
+            "custom_hooks": _custom_hooks(config, spec),
             "val_dataloader": eval_dataloader(config, spec, "val") if has_val else None,
             "val_cfg": {"type": "ValLoop"} if has_val else None,
             "val_evaluator": evaluator(config, "val") if has_val else None,
@@ -71,7 +77,7 @@ def train_dataloader(config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, 
         **_workers(spec),
         "sampler": {"type": "DefaultSampler", "shuffle": True, "seed": config["seed"]},
         "batch_sampler": {"type": "AspectRatioBatchSampler"},
-        "dataset": with_tuples(with_pipeline(dataset, config["pipeline"]["train"])),
+        "dataset": with_pipeline(dataset, tuples_in(config, "pipeline.train")),
     }
 
 
@@ -83,7 +89,7 @@ def eval_dataloader(config: Mapping[str, Any], spec: AttemptSpec, split: Split) 
         **_workers(spec),
         "drop_last": False,
         "sampler": {"type": "DefaultSampler", "shuffle": False},
-        "dataset": with_tuples(with_pipeline(dataset, config["pipeline"]["test"])),
+        "dataset": with_pipeline(dataset, tuples_in(config, "pipeline.test")),
     }
 
 
@@ -117,10 +123,10 @@ def _workers(spec: AttemptSpec) -> dict[str, Any]:
 
 
 def _optim_wrapper(config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, Any]:
-    wrapper = {key: value for key, value in config["optim_wrapper"].items() if value is not None}
+    wrapper = {key: value for key, value in tuples_in(config, "optim_wrapper").items() if value is not None}
     if spec.accumulation > 1:
         wrapper["accumulative_counts"] = spec.accumulation
-    return {**_precision(config["precision"], spec), **with_tuples(wrapper)}
+    return {**_precision(config["precision"], spec), **wrapper}
 
 
 def _precision(precision: str, spec: AttemptSpec) -> dict[str, Any]:
@@ -140,15 +146,26 @@ def _param_scheduler(config: Mapping[str, Any], spec: AttemptSpec, n_train_image
     """Return the schedule of the learning rate.
 
     What the config counts in optimizer steps is counted in forward passes here, as mmengine does, and ends after a
-    tenth of the run at the latest.
+    tenth of the run at the latest. What a short run leaves no epoch for is left out.
     """
     n_iterations = config["n_epochs"] * math.ceil(n_train_images / spec.batch_per_step)
     schedule = []
-    for entry in config["param_scheduler"]:
-        if not entry["by_epoch"]:
+    for entry in tuples_in(config, "param_scheduler"):
+        if not entry.get("by_epoch", True):
             end = min(entry["end"] * spec.accumulation, n_iterations // WARMUP_SHARE)
             if end < MIN_WARMUP_ITERATIONS:
                 continue
             entry = {**entry, "end": end}
+        elif entry.get("begin", 0) >= entry.get("end", math.inf):
+            continue
         schedule.append(dict(entry))
     return schedule
+
+
+def _custom_hooks(config: Mapping[str, Any], spec: AttemptSpec) -> list[dict[str, Any]]:
+    """Return the hooks that the config names; one that begins with an optimizer step begins with its first pass."""
+    hooks = listed_hooks({KEY: tuples_in(config, KEY)} if KEY in config else {})
+    return [
+        {**hook, "begin_iter": hook["begin_iter"] * spec.accumulation} if "begin_iter" in hook else hook
+        for hook in hooks
+    ]

@@ -2,6 +2,7 @@
 
 import copy
 import keyword
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,37 @@ from runners.pipeline import OWN_TRANSFORMS, TRANSFORMS_MODULE
 _WIDTH, _INDENT = 120, 4
 
 
-def write_mm_file(mm_cfg: Config, path: Path) -> None:
+def write_mm_file(mm_cfg: Config, path: Path, plugins: Sequence[str] = ()) -> None:
     """Write the config of mmengine's Runner as a Python file that MMDetection's own tools load.
 
     Args:
         mm_cfg: what `build_mm_config` gave; it is not changed.
         path: the file.
+        plugins: modules of the project's own that the config needs; to be found by Python where it is loaded.
     """
     # Not `Config.pretty_text`: its formatter takes half a second of every job's start.
-    text = "".join(f"{name} = {_source(value)}\n" for name, value in plain_mm_config(mm_cfg).to_dict().items())
+    text = "".join(f"{name} = {_source(value)}\n" for name, value in plain_mm_config(mm_cfg, plugins).to_dict().items())
     write_text(path, text)
 
 
-def plain_mm_config(mm_cfg: Config) -> Config:
-    """Return the config without the types that only detsweep knows; a transform of ours is imported from `runners`."""
+def plain_mm_config(mm_cfg: Config, plugins: Sequence[str] = ()) -> Config:
+    """Return the config without the types that only detsweep knows; a transform of ours is imported from `runners`.
+
+    Args:
+        mm_cfg: what `build_mm_config` gave; it is not changed.
+        plugins: modules that are imported with it.
+    """
     plain = copy.deepcopy(mm_cfg.to_dict())
     del plain["work_dir"]  # the attempt's own; mmdet makes one by the file's name
+    if not plain["custom_hooks"]:
+        del plain["custom_hooks"]
     if plain["optim_wrapper"]["type"] == "AutocastOptimWrapper":
         # The same on a GPU; on the CPU, mmengine's own wrapper refuses.
         plain["optim_wrapper"]["type"] = "AmpOptimWrapper"
-    if _types(plain["train_dataloader"]).intersection(OWN_TRANSFORMS):
-        plain["custom_imports"] = {"imports": [TRANSFORMS_MODULE], "allow_failed_imports": False}
+    has_own = bool(_types(plain["train_dataloader"]).intersection(OWN_TRANSFORMS))
+    imports = [*([TRANSFORMS_MODULE] if has_own else []), *plugins]
+    if imports:
+        plain["custom_imports"] = {"imports": imports, "allow_failed_imports": False}
     return Config(plain)
 
 

@@ -6,17 +6,19 @@ workers; what the model draws (which proposals train the heads) follows (seed, i
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
+from mmdet.datasets import MultiImageMixDataset
 from mmdet.datasets.samplers import AspectRatioBatchSampler
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset
 
+from runners.contract.errors import UserError
 from runners.place import ALONE
 
 
@@ -72,6 +74,31 @@ class SeededDataset(Dataset[Any]):
     def metainfo(self) -> dict[str, Any]:
         """The wrapped data set's classes and palette."""
         return dict(self.dataset.metainfo)
+
+    @property
+    def pipeline(self) -> Any:
+        """The transforms of the wrapped data set."""
+        return self.dataset.pipeline
+
+    @pipeline.setter
+    def pipeline(self, pipeline: Any) -> None:
+        """Take a whole other pipeline, loading included, as `PipelineSwitchHook` sets it: one of single images."""
+        if isinstance(self.dataset, MultiImageMixDataset):
+            self.dataset = self.dataset.dataset
+        self.dataset.pipeline = pipeline
+
+    def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
+        """Leave out some transforms from now on, as `YOLOXModeSwitchHook` wants it.
+
+        Raises:
+            UserError: the pipeline mixes no images, and MMDetection leaves out nothing then.
+        """
+        if not isinstance(self.dataset, MultiImageMixDataset):
+            raise UserError(
+                "hook without its pipeline in custom_hooks: YOLOXModeSwitchHook leaves out transforms that follow one "
+                "that mixes images, and pipeline.train has no such; PipelineSwitchHook changes any pipeline"
+            )
+        self.dataset.update_skip_type_keys(list(skip_type_keys))
 
     def set_epoch(self, epoch: int) -> None:
         """Tell, before its iterator is made, which epoch (from 0) is drawn next."""

@@ -17,6 +17,7 @@ from runners.complexity import count_multiply_adds, count_parameters
 from runners.contract import metrics as names
 from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import Split
+from runners.contract.plugin_sources import NAMES
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.costs import PeakMemory
@@ -27,6 +28,7 @@ from runners.hooks.metrics import MetricsHook
 from runners.hooks.ranks import rank_hooks
 from runners.hooks.repeatable import RepeatableHook
 from runners.hooks.stop import StopHook
+from runners.hooks.validation import validating
 from runners.mm_file import write_mm_file
 from runners.place import ALONE, Place
 from runners.predictions import write_predictions
@@ -136,7 +138,7 @@ def _build(
     hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs, *rank_hooks(place)]
     place.join(spec.device)
     runner, mm_cfg = build_runner(config, spec, loader, hooks)
-    write_mm_file(mm_cfg, folder.job.mmdet_config)
+    write_mm_file(mm_cfg, folder.job.mmdet_config, config.get(NAMES) or ())
     training = _Training(folder, config, spec, stop, log, keeper, peaks, metrics, epochs, runner, val, notes)
     if resumed is not None:
         _go_on(training, *resumed)
@@ -190,7 +192,11 @@ def _evaluate_best(training: _Training, subset: SplitEvaluator) -> dict[str, flo
     values = {names.best(name): value for name, value in epochs.best_metrics.items()}
     values[names.BEST_EPOCH] = float(epochs.best_epoch)
     if training.val is not None:
-        newest = epochs.newest or training.val.evaluate(model, with_loss=False)
+        newest = epochs.newest
+        if newest is None:
+            with validating(training.runner) as validation:
+                newest = training.val.evaluate(model, with_loss=False)
+                validation.metrics = dict(newest.metrics)
         write_predictions(training.folder, "val_last", newest.detections)
     best = load_checkpoint(training.keeper.best, training.spec.device)
     model.load_state_dict(best["state_dict"])

@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader
 
 from runners.contract.records import AttemptSpec
 from runners.dataset import use_strict_datasets
+from runners.hooks.custom import build_hook
+from runners.hooks.told_place import ToldPlaceHook
 from runners.mm_config import build_mm_config, train_dataloader
 from runners.place import ALONE, Place, detector_of
 from runners.precision import AutocastOptimWrapper, keep_regions_exact
@@ -28,9 +30,11 @@ class JobRunner(Runner):  # type: ignore[misc]
 
     Attributes:
         state: what training goes on from, as `read_training_state` gave it; None to begin anew.
+        custom: the hooks that the config names.
     """
 
     state: dict[str, Any] | None = None
+    custom: Sequence[Hook] = ()
 
     def load_or_resume(self) -> None:
         """Put in the state, if there is one, once everything is built."""
@@ -89,10 +93,21 @@ def build_train_loader(config: Mapping[str, Any], spec: AttemptSpec, place: Plac
 def build_runner(
     config: Mapping[str, Any], spec: AttemptSpec, loader: DataLoader[Any], hooks: Sequence[Hook]
 ) -> tuple[JobRunner, Config]:
-    """Return the runner of an attempt and the config that MMDetection would train the same with."""
+    """Return the runner of an attempt and the config that MMDetection would train the same with.
+
+    Args:
+        config: the job's config.
+        spec: the attempt's spec.
+        loader: of the training images.
+        hooks: detsweep's own; those that the config names come on top.
+
+    Raises:
+        UserError: the precision does not run on the device, or a hook does not take its arguments.
+    """
     work_dir = Path(tempfile.mkdtemp(prefix="detsweep-"))  # mmengine insists on a folder, and nothing stays in it
     try:
         mm_cfg = build_mm_config(config, spec, work_dir, len(loader.dataset))  # type: ignore[arg-type]
+        custom = [build_hook(hook) for hook in mm_cfg.custom_hooks]
         runner = JobRunner(
             model=mm_cfg.model,
             work_dir=str(work_dir),
@@ -102,7 +117,7 @@ def build_runner(
             param_scheduler=mm_cfg.param_scheduler or None,
             # Detsweep has its own hooks for what these do; its own come in as custom hooks.
             default_hooks={"runtime_info": None, "timer": None, "logger": None, "checkpoint": None},
-            custom_hooks=list(hooks),
+            custom_hooks=[ToldPlaceHook(), *hooks, *custom],
             env_cfg=mm_cfg.env_cfg,
             load_from=mm_cfg.load_from,
             log_level=mm_cfg.log_level,
@@ -114,6 +129,9 @@ def build_runner(
         )
     finally:
         shutil.rmtree(work_dir)
+    runner.custom = custom
+    for name in ("epoch", "iter"):
+        runner.message_hub.update_info(name, 0)  # known also where nothing but a step is taken
     if mm_cfg.optim_wrapper.type == AutocastOptimWrapper.__name__:
         keep_regions_exact(runner.detector)
     return runner, mm_cfg

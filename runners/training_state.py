@@ -6,6 +6,7 @@ No state of random generators is among it: what is drawn follows the seed and th
 import pickle
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from runners.checkpoints import load_checkpoint
 from runners.contract.checkpoint_files import StateFile, is_valid
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
+from runners.hooks.custom import call_custom
 from runners.place import detector_of
 
 
@@ -22,9 +24,11 @@ def training_state(runner: Runner) -> dict[str, Any]:
     """Return weights, optimizer, schedules and gradients, as they are between two forward passes.
 
     Gradients are there only where an epoch ended within an optimizer step; the next epoch's first images complete it.
+    Hooks that the config names add what is theirs: where one averages weights, the averages are the ``state_dict`` and
+    the trained weights stand beside them, as mmengine has it.
     """
     detector = detector_of(runner.model)
-    return {
+    state = {
         "state_dict": detector.state_dict(),
         "optimizer": runner.optim_wrapper.state_dict(),
         "param_schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers or []],
@@ -32,6 +36,8 @@ def training_state(runner: Runner) -> dict[str, Any]:
             name: parameter.grad for name, parameter in detector.named_parameters() if parameter.grad is not None
         },
     }
+    call_custom(runner, "before_save_checkpoint", checkpoint=state)
+    return state
 
 
 def restore_training(runner: Runner, state: Mapping[str, Any]) -> None:
@@ -45,6 +51,10 @@ def restore_training(runner: Runner, state: Mapping[str, Any]) -> None:
             counted in another way, and the schedules are moved to its place from their beginning.
     """
     detector = detector_of(runner.model)
+    # Hooks exchange entries of the parts that they know.
+    state = {name: copy(part) for name, part in state.items()}
+    runner._resume = True
+    call_custom(runner, "after_load_checkpoint", checkpoint=state)
     detector.load_state_dict(state["state_dict"])
     if state["param_schedulers"] is None:
         rates = _move_schedules(runner, state["meta"])

@@ -11,6 +11,7 @@ from runners.contract.coco import SPLITS
 from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.naming import GROUPS
+from runners.contract.plugin_sources import DIGEST, NAMES
 
 # Raised with every change of detsweep that changes what a config is trained to: what older versions finished is then no
 # longer reused.
@@ -19,10 +20,12 @@ TRAINING_VERSION = 1
 # All of a config counts except what is listed here: a key forgotten here costs a training that was not needed, one
 # forgotten in a list of what counts would give a job the numbers of another.
 NAMING_KEYS = ("title", "choices")
+# Of plug-ins only their digest counts, which is made of the names too.
+PLUGIN_KEYS = (NAMES, DIGEST)
 # Of the nodes of config groups: what names a choice, and what only says where weights are fetched, which counts by the
 # address or the digest that it leads to.
 NAMING_FIELDS = ("name", "title", "zoo")
-PLACING_FIELDS = {"backbone": ("imagenet",), "weights": ("path", "model")}
+PLACING_FIELDS = {"backbone": ("imagenet",), "detector": ("config",), "weights": ("path", "model")}
 
 
 def job_identity(config: Mapping[str, Any], fingerprint: str, plugin_digest: str = "") -> str:
@@ -51,7 +54,7 @@ def training_part(config: Mapping[str, Any], fingerprint: str, plugin_digest: st
     Raises:
         UserError: as `job_identity`.
     """
-    kept = {key: value for key, value in config.items() if key not in NAMING_KEYS}
+    kept = {key: value for key, value in config.items() if key not in (*NAMING_KEYS, *PLUGIN_KEYS)}
     for group in GROUPS:
         if isinstance(kept.get(group), Mapping):
             dropped = (*NAMING_FIELDS, *PLACING_FIELDS.get(group, ()))
@@ -60,6 +63,8 @@ def training_part(config: Mapping[str, Any], fingerprint: str, plugin_digest: st
     kept["pipeline"] = {
         name: [stage for stage in stages.values() if stage is not None] for name, stages in config["pipeline"].items()
     }
+    hooks = [hook for hook in (kept.pop("custom_hooks", None) or {}).values() if hook is not None]
+    kept |= {"custom_hooks": hooks} if hooks else {}
     kept["dataset"] = _dataset_part(config["dataset"], config.get("fold"), fingerprint)
     kept["load_from"] = _content_of(config.get("load_from"))
     # A file of one's own may hold a backbone only, and the job looks which; the zoo's checkpoints are whole detectors.

@@ -9,7 +9,7 @@ from runners.contract.folder import AttemptFolder
 from runners.contract.jsonfile import append_line, read_json, read_lines, write_json
 from runners.contract.states import AttemptOutcome, FailureKind
 
-AttemptMode = Literal["train", "check", "probe"]
+AttemptMode = Literal["train", "check", "probe", "import"]
 KeptCheckpoints = Literal["best", "best+last", "all"]
 
 
@@ -24,8 +24,9 @@ class AttemptSpec:
         n_workers: data loader worker processes (0: load in the training process).
         batch_per_step: images in one forward pass; times `accumulation` it is the config's `batch_size`.
         accumulation: forward passes in one optimizer step.
-        mode: ``train``; ``check`` (build the model, one training and one validation step at a small size); or ``probe``
-            (a few training iterations at the real size and batch, to measure memory and pace).
+        mode: ``train``; ``check`` (build the model, one training and one validation step at a small size); ``probe``
+            (a few training iterations at the real size and batch, to measure memory and pace); or ``import`` (the
+            project's own code, and see that all names of the config are known; nothing is built).
         requested_at: wall-clock seconds since the epoch when the attempt was dispatched.
         resume: full state to go on from, relative to the job's folder (`runners.contract.checkpoint_files` tells
             which); None to begin anew.

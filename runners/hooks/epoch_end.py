@@ -16,6 +16,7 @@ from runners.contract.metrics import metric
 from runners.evaluation import Evaluation, SplitEvaluator
 from runners.failures import DivergedError
 from runners.hooks.metrics import MetricsHook
+from runners.hooks.validation import validating
 from runners.place import detector_of
 from runners.predictions import write_predictions
 
@@ -91,7 +92,9 @@ class EpochEndHook(Hook):  # type: ignore[misc]
         epoch = runner.epoch + 1  # mmengine counts it after this hook
         _check_weights(runner)
         if self._val is not None:
-            self.newest = self._val.evaluate(detector_of(runner.model), with_loss=self._with_loss)
+            with validating(runner) as validation:
+                self.newest = self._val.evaluate(detector_of(runner.model), with_loss=self._with_loss)
+                validation.metrics = dict(self.newest.metrics)
             self._log.advance("val", self.newest.metrics)
             runner.logger.info(f"epoch {epoch}/{runner.max_epochs}  {_summary(self.newest.metrics)}")
         self.newest_metrics = {**self._training.epoch_means, **(self.newest.metrics if self.newest else {})}

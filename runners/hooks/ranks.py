@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, distributed
 
+from runners.hooks.validation import validating
 from runners.place import Place, detector_of
 
 
@@ -58,17 +59,30 @@ class EpochBarrierHook(Hook):  # type: ignore[misc]
 
 
 class FollowHook(Hook):  # type: ignore[misc]
-    """Counts, in the processes beside rank 0, the epoch that rank 0 only validates before it goes on."""
+    """Goes along, in the processes beside rank 0, with what rank 0 does at an epoch's end.
+
+    Args:
+        is_validated: whether there is a labelled val split.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, is_validated: bool) -> None:
+        self._is_validated = is_validated
 
     def before_train(self, runner: Runner) -> None:
         """Complete an epoch that an earlier attempt trained to its last iteration."""
         if runner.iter == (runner.epoch + 1) * len(runner.train_dataloader):
+            self.after_train_epoch(runner)
             runner.train_loop._epoch += 1
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Tell the config's hooks what they are told by rank 0: they may exchange something, as normalization does."""
+        if self._is_validated:
+            with validating(runner):
+                pass
 
 
 def rank_hooks(place: Place) -> list[Hook]:
-    """Return the hooks of one of several processes; none where a process trains alone."""
-    if place.n_ranks == 1:
-        return []
-    hooks = [MeanLossHook(), GradientsHook(), EpochBarrierHook()]
-    return hooks if place.rank == 0 else [*hooks, FollowHook()]
+    """Return what all of several processes have in common; none where a process trains alone."""
+    return [] if place.n_ranks == 1 else [MeanLossHook(), GradientsHook(), EpochBarrierHook()]

@@ -12,6 +12,8 @@ from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.identity import job_identity
+from runners.contract.plugin_sources import DIGEST
+from runners.contract.plugin_trust import TRUST
 from runners.contract.states import JobState
 from runners.contract.yamlfile import YamlParts
 from sweeper.control.left import LeftSweep
@@ -51,11 +53,13 @@ class StoredSweep:
         plan: its jobs and settings.
         command: the command line that started it.
         accepts_change: what has changed since it was planned is meant.
+        trusted_plugins: beginnings of the digests of code that may run although another wrote it, commas between them.
     """
 
     plan: Plan
     command: Sequence[str]
     accepts_change: bool = False
+    trusted_plugins: str = ""
 
 
 def asked_sweep(verb: str, words: Sequence[str]) -> tuple[SweepFolder, list[str]]:
@@ -87,9 +91,10 @@ def read_stored(sweep: SweepFolder, changes: Sequence[str]) -> StoredSweep:
     parts = YamlParts()
     jobs = [read_job(sweep, job, datasets[job["fingerprint"]], axes, parts) for job in stored["jobs"]]
     accepts = f"{ACCEPT}=true" in changes
-    changes = [change for change in changes if change.partition("=")[0] != ACCEPT]
+    trusted = ",".join(change.partition("=")[2] for change in changes if change.partition("=")[0] == TRUST)
+    changes = [change for change in changes if change.partition("=")[0] not in (ACCEPT, TRUST)]
     plan = Plan(jobs, axes, _changed(stored["settings"], changes), [])
-    return StoredSweep(plan, stored["command"], accepts)
+    return StoredSweep(plan, stored["command"], accepts, trusted)
 
 
 def find_changes(stored: StoredSweep, sweep: SweepFolder, left: LeftSweep) -> list[str]:
@@ -168,7 +173,7 @@ def read_job(
     )
     values = dict(override.split("=", 1) for override in job["overrides"] if "=" in override)
     place = {key: values[key] for key in axes.values if key in values}
-    identity = job.get("identity") or job_identity(config, dataset["fingerprint"])
+    identity = job.get("identity") or job_identity(config, dataset["fingerprint"], config.get(DIGEST, ""))
     return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from sweeper.planning.axes import Axes
 from sweeper.planning.compose import Composer
 from sweeper.planning.dataset import PreparedDataset
 from sweeper.planning.job_configs import JobConfig, JobConfigs
+from sweeper.planning.plugins import PluginFinder, Plugins
+from sweeper.project.project import find_project
 
 # The module that trains with MMDetection.
 OWN_ENTRY = "runners.job"
@@ -50,12 +52,14 @@ class Plan:
         axes: what is varied.
         settings: the sweep's own settings (`gpus`, `output_dir`, ...).
         notices: lines worth telling before the start.
+        plugins: the project's own code that jobs import, each set once.
     """
 
     jobs: Sequence[PlannedJob]
     axes: Axes
     settings: Mapping[str, Any]
     notices: Sequence[str]
+    plugins: Sequence[Plugins] = field(default=())
 
     @property
     def count(self) -> str:
@@ -67,7 +71,7 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
     """Compose and check every job.
 
     Raises:
-        UserError: all problems of configs and data sets, together; or more jobs than `job_limit`.
+        UserError: all problems of configs, data sets and plug-ins, together; or more jobs than `job_limit`.
     """
     n_jobs = math.prod(len(values) for values in axes.values.values())
     if n_jobs > settings["job_limit"]:
@@ -77,32 +81,39 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
             "raise job_limit if that is meant"
         )
     problems: list[str] = []
-    composed: list[tuple[Mapping[str, str], JobConfig]] = []
+    composed: list[tuple[Mapping[str, str], JobConfig, Plugins]] = []
     configs = JobConfigs(composer, axes, output_dir)
+    finder = PluginFinder(find_project().root)
     notices = list(axes.notices)
     for point in axes.points():
         try:
             job = configs.job(point)
+            plugins = finder.find(job.config.get("plugins"))
         except UserError as error:
             problems += [problem for problem in error.problems if problem not in problems]
             continue
         notices += [warning for warning in job.dataset.warnings if warning not in notices]
-        composed.append((point, job))
+        composed.append((point, job, plugins))
     if problems:
         raise UserError(*problems)
-    # Another module that executes attempts gives other results.
-    plugins = "" if settings["entry"] == OWN_ENTRY else settings["entry"]
-    named = titles([job.config for _, job in composed], [point for point, _ in composed])
+    named = titles([job.config for _, job, _ in composed], [point for point, _, _ in composed])
     jobs = [
         PlannedJob(
             f"{number:04d}",
             title,
             axes.overrides(point),
             point,
-            {**job.config, "title": title},
+            {**plugins.placed_in(job.config), "title": title},
             job.dataset,
-            job_identity(job.config, job.dataset.fingerprint, plugins),
+            job_identity(job.config, job.dataset.fingerprint, _code(settings["entry"], plugins)),
         )
-        for number, (title, (point, job)) in enumerate(zip(named, composed, strict=True), start=1)
+        for number, (title, (point, job, plugins)) in enumerate(zip(named, composed, strict=True), start=1)
     ]
-    return Plan(jobs, axes, settings, notices)
+    found = {plugins.digest: plugins for _, _, plugins in composed if plugins.digest}
+    return Plan(jobs, axes, settings, notices, list(found.values()))
+
+
+def _code(entry: str, plugins: Plugins) -> str:
+    """Return what tells the code of a job from any other's, beside detsweep's own."""
+    # Another module that executes attempts gives other results.
+    return " ".join(part for part in ("" if entry == OWN_ENTRY else entry, plugins.digest) if part)

@@ -106,7 +106,9 @@ SETTINGS: Mapping[str, Rule] = {
     "step_limit_min": number(0, low_is_out=True),
     "plugins": Rule(
         "names of packages or modules of the project, [trash_augs]",
-        lambda value: isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value)),
+        lambda value: (
+            isinstance(value, str) or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+        ),
     ),
     "entry": Rule(
         "a Python module", lambda value: isinstance(value, str) and re.fullmatch(r"[\w.]+", value) is not None
@@ -209,7 +211,9 @@ def _numbers_of_classes(node: Any, key: str) -> list[tuple[str, Any]]:
         return [pair for number, entry in enumerate(node) for pair in _numbers_of_classes(entry, f"{key}.{number}")]
     if not isinstance(node, dict):
         return []
-    own = [(f"{key}.num_classes", node["num_classes"])] if "num_classes" in node else []
+    # What proposes boxes has no classes, or one.
+    has_classes = "num_classes" in node and not key.endswith("rpn_head")
+    own = [(f"{key}.num_classes", node["num_classes"])] if has_classes else []
     return own + [pair for name, entry in node.items() for pair in _numbers_of_classes(entry, f"{key}.{name}")]
 
 

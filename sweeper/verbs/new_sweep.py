@@ -19,6 +19,7 @@ from sweeper.stored.sweep_folder import write_sweep
 from sweeper.tracking.answers import reused_tags
 from sweeper.tracking.reuse import find_reusable
 from sweeper.tracking.tracking_store import check_store, tracking_settings
+from sweeper.verbs.plugin_trial import try_plugins
 from sweeper.verbs.probe import probe_jobs, wants_probes
 from sweeper.verbs.train import SweepRun, start_event, train_jobs, way_on
 from sweeper.view.wording import count
@@ -54,8 +55,8 @@ def train_new(sweep: NewSweep, capacity: Capacity, machine: Machine, console: Co
         The exit code.
 
     Raises:
-        UserError: the tracking store is required and away, weights are missing, or the disk is too small; nothing is
-            written then.
+        UserError: the tracking store is required and away, weights are missing, the disk is too small, or plug-ins
+            cannot be imported; nothing is written then.
     """
     plan, folder = sweep.plan, sweep.folder
     settings, output_dir = plan.settings, folder.path.parent
@@ -74,6 +75,9 @@ def train_new(sweep: NewSweep, capacity: Capacity, machine: Machine, console: Co
     forecast = JobForecast(settings, capacity, len(plan.jobs), output_dir)
     if settings["check_disk"]:
         check_space(output_dir, forecast.disk(new))
+    exit_code = try_plugins(new, folder, machine, console)
+    if exit_code:
+        return exit_code
     write_sweep(folder, plan, sweep.name, sweep.command)
     with Journal(folder.journal) as journal:
         prove_lock(folder.journal)

@@ -21,6 +21,7 @@ from sweeper.project.places import asked_output_dir
 from sweeper.stored.finding import find_sweep
 from sweeper.stored.journal import Journal
 from sweeper.stored.ownership import is_owned
+from sweeper.stored.plugin_copies import write_plugins
 from sweeper.stored.requests import ask
 from sweeper.stored.sweep_file import add_to_sweep_file, read_sweep_file
 from sweeper.verbs.report import open_console
@@ -144,10 +145,13 @@ def add_jobs(sweep: SweepFolder, plan: Plan) -> int:
     Raises:
         UserError: there is nothing new in the plan.
     """
+    notices = write_plugins(sweep, plan.plugins)
     added = write_added_jobs(sweep, plan)
     if not added["jobs"]:
         raise UserError(f"nothing to add to {sweep.path}: it has all {plan.count} of this command line")
     console = open_console()
+    for notice in notices:
+        console.print(Text(f"note: {notice}"), soft_wrap=True)
     for job in added["jobs"]:
         console.print(Text(f"{job['id']} {job['title']}: added"), soft_wrap=True)
 

@@ -10,6 +10,7 @@ from runners.contract.states import JobState
 from sweeper.control.events import JobAdded
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.control.schedule import Schedule
+from sweeper.control.stored_plugins import plugin_notes
 from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored, refuse_changes
 from sweeper.executors.local import LocalExecutor
 from sweeper.forecast.job_estimates import JobForecast
@@ -37,13 +38,14 @@ def run_resume(words: Sequence[str]) -> int:
 
     Args:
         words: the sweep's path, id or name (default: the newest), ``output_dir=`` to look for it, settings that
-            differ from now on, and ``accept_change=true`` if data, configs or versions may have changed.
+            differ from now on, ``accept_change=true`` if data, configs or versions may have changed, and
+            ``trust_plugins=`` with the digests of plug-ins that came with another's sweep and may run.
 
     Returns:
         The sweep's exit code; that of a finished sweep is the same as before.
 
     Raises:
-        UserError: no such sweep, another process owns it, or something has changed.
+        UserError: no such sweep, another process owns it, something has changed, or it would run another's code.
     """
     sweep, changes = asked_sweep("resume", words)
     console = open_console()
@@ -74,6 +76,8 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     accepted = refuse_changes(stored, sweep, left)
     for change in accepted:
         console.print(Text(f"note: {change}; accepted"), soft_wrap=True)
+    for note in plugin_notes(stored, sweep, left):
+        console.print(Text(f"note: {note}"), soft_wrap=True)
     check_store(tracking_settings(stored.plan.settings["tracking"], sweep.path.parent))
     fetch_weights([job.config for job in stored.plan.jobs])
     plan = stored.plan

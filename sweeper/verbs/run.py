@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
@@ -18,10 +18,12 @@ from runners.contract.folder import SweepFolder
 from sweeper.hardware.machine import StartExecutor, find_capacity, hold_machine
 from sweeper.planning.axes import Axes, read_axes
 from sweeper.planning.compose import Composer
+from sweeper.planning.hypothesis_axes import find_hypothesis, hypothesis_arguments
 from sweeper.planning.own_paths import anchor_paths
-from sweeper.planning.plan import Plan, make_plan
+from sweeper.planning.plan import make_plan
 from sweeper.planning.settings import sweep_settings
 from sweeper.stored.journal import Journal
+from sweeper.stored.plugin_copies import write_plugins
 from sweeper.stored.redaction import without_password
 from sweeper.stored.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
 from sweeper.verbs.check import check_models
@@ -63,7 +65,9 @@ def run_verb(told: Invocation) -> int:
         UserError: something the user can mend; nothing was trained.
     """
     console = open_console()
-    axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(list(told.arguments)))
+    hypothesis = find_hypothesis(told.config)
+    arguments = hypothesis_arguments(hypothesis, told.arguments) if hypothesis else list(told.arguments)
+    axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(arguments))
     anchor_paths(told.config, {word.partition("=")[0].lstrip("+") for word in told.arguments})
     settings = sweep_settings(told.config)
     output_dir = Path(settings["output_dir"]).absolute()
@@ -82,7 +86,7 @@ def run_verb(told: Invocation) -> int:
         hold_machine(capacity, settings, folder.path / "server.log", told.start_executor) as machine,
     ):
         plan = make_plan(composer, axes, settings, output_dir)
-        _print_notices(console, plan)
+        _print_notices(console, [*plan.notices, *write_plugins(folder, plan.plugins)])
         sweep = NewSweep(plan, folder, name, _command(told.verb))
         if not is_check:
             return train_new(sweep, capacity, machine, console)
@@ -111,8 +115,13 @@ def _new_folder(output_dir: Path, name: str, share: Sharing) -> Iterator[SweepFo
 
 
 def _name(axes: Axes, config: DictConfig) -> str:
-    recipe = OmegaConf.select(config, "hydra.runtime.choices.recipe")
-    return recipe or "-".join(key.rpartition(".")[2].rpartition("/")[2] for key in axes.values)[:60] or "train"
+    chosen = config.hydra.runtime.choices
+    return (
+        chosen.get("hypothesis")
+        or chosen.get("recipe")
+        or "-".join(key.rpartition(".")[2].rpartition("/")[2] for key in axes.values)[:60]
+        or "train"
+    )
 
 
 def _command(verb: str) -> list[str]:
@@ -121,6 +130,6 @@ def _command(verb: str) -> list[str]:
     return ["detsweep", verb, *map(without_password, typed)]
 
 
-def _print_notices(console: Console, plan: Plan) -> None:
-    for notice in plan.notices:
+def _print_notices(console: Console, notices: Sequence[str]) -> None:
+    for notice in notices:
         console.print(Text(f"note: {notice}"), soft_wrap=True)
