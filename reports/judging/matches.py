@@ -45,14 +45,9 @@ class Matches:
     ignored: NDArray[np.uint16]
     n_objects: NDArray[np.uint16]
 
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` file."""
-        with path.open("wb") as file:
-            np.savez_compressed(file, **vars(self))
-
     @classmethod
     def load(cls, path: Path) -> "Matches":
-        """Read what `save` wrote."""
+        """Read the ``.npz`` file that `run_values` keeps of a run."""
         with np.load(path, allow_pickle=False) as stored:
             return cls(**{name: stored[name] for name in stored.files})
 

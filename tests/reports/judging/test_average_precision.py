@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 from reports.judging.average_precision import average_precision, mean_ap
 from reports.judging.image_weights import image_weights
-from reports.judging.matches import Matches, match_run
+from reports.judging.matches import match_run
 
 N_CLASSES, N_IMAGES = 3, 40
 
@@ -133,14 +133,6 @@ def test_more_than_a_hundred_detections_of_a_class_in_an_image_do_not_count() ->
     ]
     ours = average_precision(match_run(truth, [*detections, *crowd]), np.ones((1, 2)))[0]
     assert ours == pytest.approx(by_pycocotools(truth, [*detections, *crowd]), abs=1e-12, nan_ok=True)
-
-
-def test_matches_come_back_from_their_file(tmp_path: Any) -> None:
-    matches = match_run(*made_up(2))
-    matches.save(tmp_path / "matches.npz")
-    again = Matches.load(tmp_path / "matches.npz")
-    weights = image_weights("cd" * 32, N_IMAGES, n_replicates=3)
-    assert np.array_equal(average_precision(again, weights), average_precision(matches, weights), equal_nan=True)
 
 
 def test_weights_follow_from_the_set_and_draw_groups_whole() -> None:
