@@ -12,7 +12,8 @@ def test_a_backbone_of_synchronised_layers_trains_on_the_cpu_with_its_parameters
     config = {"type": "ResNet", "depth": 18, "norm_cfg": {"type": "SyncBN", "requires_grad": True}, "norm_eval": False}
     plain = MODELS.build(without_synchronisation(config))
     assert plain.state_dict().keys() == MODELS.build(config).state_dict().keys()
-    features = plain.train()(torch.randn(2, 3, 32, 32))
+    plain.train()
+    features = plain(torch.randn(2, 3, 64, 64))
     features[-1].square().sum().backward()
     assert plain.bn1.weight.grad is not None
 
