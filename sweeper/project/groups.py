@@ -7,10 +7,8 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 
 from runners.contract.errors import UserError
-from sweeper.project.project import Project, find_project, local_settings
+from sweeper.project.project import SHIPPED_CONF, Project, find_project, local_settings
 
-# Addressed by path: there may be other packages of that name.
-SHIPPED_CONF = Path(__file__).parents[2] / "conf"
 PRIMARY = "config.yaml"
 
 # Named in the defaults list of conf/config.yaml. Under `hydra/` they are no groups that a person is shown.

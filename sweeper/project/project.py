@@ -11,6 +11,9 @@ from typing import Any
 from runners.contract.errors import UserError
 from sweeper.project.yaml_mapping import read_mapping
 
+# Our own groups, addressed by path: there may be other packages of that name.
+SHIPPED_CONF = Path(__file__).parents[2] / "conf"
+
 MARKER = "detsweep.yaml"
 CONF = "conf"
 LOCAL = "local.yaml"
@@ -130,6 +133,15 @@ def local_settings(project: Project) -> dict[str, Any]:
     if problems:
         raise UserError(*problems)
     return settings
+
+
+def unread_option(group: str, option: object) -> str:
+    """Return a hint if an option that is asked for stands in a folder without a marker, where nothing is read."""
+    project = find_project()
+    file = project.root / CONF / group / f"{option}.yaml"
+    if project.is_marked or not file.is_file():
+        return ""
+    return f"; {file} is not read, for this folder is no project: detsweep init makes it one"
 
 
 def anchored(root: Path, path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runners.contract.errors import UserError
-from sweeper.project.project import find_project, local_settings
+from sweeper.project.project import SHIPPED_CONF, find_project, local_settings
 
 # Flags with which Hydra only shows something; everything else is a multirun, with or without -m.
 SHOWING_FLAGS = (
@@ -38,7 +38,6 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     from sweeper.planning.compose import COMPOSITION_ERRORS, explain
     from sweeper.planning.machine_rules import machine_problems
     from sweeper.planning.resolvers import register
-    from sweeper.project.groups import SHIPPED_CONF
 
     project = find_project()
     problems = machine_problems(project)

@@ -5,6 +5,22 @@ from collections.abc import Mapping
 from sweeper.verbs.verb import JSON, OUTPUT_DIR, STORE, Verb
 
 PROJECT_VERBS: Mapping[str, Verb] = {
+    "init": Verb(
+        "[FOLDER] [name=NAME] [data=FOLDER | train=FILE [val=FILE] [test=FILE]] [images=FOLDER]",
+        "begin a project of your own in a folder, from the annotation files of your data",
+        [
+            ("FOLDER", "the project's; the working directory without it"),
+            ("name=NAME", "what the data set is to be called: dataset=NAME"),
+            ("data=FOLDER", "where train.json and the like are looked for; the project's folder without it"),
+            ("train=FILE", "the annotation file of train; likewise val= and test=, which may be null"),
+            ("images=FOLDER", "where the images are, if they are not found"),
+        ],
+        ["init trash data=../aquatrash", "init name=trash train=train.json test=test.json"],
+        ("sweeper.verbs.init", "run_init"),
+        [
+            "Nothing that exists is overwritten. In a project that has begun, data= or train= adds one more data set.",
+        ],
+    ),
     "options": Verb(
         "[GROUP] [--json]",
         "the groups and their options, ours and your own, with what each is for",

@@ -11,9 +11,10 @@ VERBS: Mapping[str, Verb] = {**SWEEP_VERBS, **RUN_VERBS, **PROJECT_VERBS}
 
 _HEAD = "detsweep: sweeps over object detectors, ended by a comparison."
 _SECTIONS = (
-    ("start", ("options", "train", "plan", "check")),
+    ("start", ("init", "options", "train", "plan", "check")),
     ("look", ("status", "attach", "ls", "report", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
+    ("use", ("evaluate",)),
     ("keep and bring in", ("note", "import")),
     ("look after", ("doctor", "sync", "clean", "completion")),
 )

@@ -159,4 +159,7 @@ def test_a_place_that_is_no_text_is_told(root: Path) -> None:
 
 
 def test_machine_settings_are_settings_of_the_sweep_and_change_no_identity() -> None:
-    assert {key.partition(".")[0] for key in MACHINE_SETTINGS} == set(SWEEP_SETTINGS) - {"name", "entry"}
+    tops = {key.partition(".")[0] for key in MACHINE_SETTINGS}
+    assert tops < set(SWEEP_SETTINGS)
+    # The one names a sweep, the other is part of what is trained.
+    assert not tops & {"name", "entry"}
