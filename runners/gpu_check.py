@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -24,7 +23,7 @@ from runners.contract.records import AttemptResult, AttemptSpec
 _ROOT = Path(__file__).parents[1]
 _POLL_S = 0.2
 _ASK = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
-_COMPARE = "from runners.gpu_check import compare_operators; compare_operators()"
+_COMPARE = "from runners.gpu_operators import compare_operators; compare_operators()"
 # The whole command line as a process, so that this room needs nothing of the sweeper's.
 _DETSWEEP = "import sys; from sweeper.cli import main; sys.exit(main())"
 _JOBS = (
@@ -68,31 +67,6 @@ def _report(check: Callable[[], list[str]]) -> int:
 def _check_operators() -> list[str]:
     _output_of(_COMPARE)
     return ["served operators equal the CPU's in value and gradient"]
-
-
-def compare_operators() -> None:
-    """Raise AssertionError where RoIAlign, NMS or focal loss differ between CUDA and CPU."""
-    from runners import ops
-
-    ops.install()
-    import torch
-    from mmcv.ops import nms, roi_align, sigmoid_focal_loss
-
-    torch.manual_seed(0)
-    features, logits = torch.randn(2, 8, 32, 32), torch.randn(500, 10)
-    corners, sides = torch.rand(500, 2) * 100, torch.rand(500, 2) * 27 + 1
-    boxes, scores, target = torch.cat((corners, corners + sides), 1), torch.rand(500), torch.randint(0, 11, (500,))
-    rois = torch.cat((torch.randint(0, 2, (500, 1)).float(), boxes), 1)
-    values: dict[str, list[Any]] = {}
-    for device in ("cpu", "cuda"):
-        x, z = (value.detach().clone().to(device).requires_grad_() for value in (features, logits))
-        pooled = roi_align(x, rois.to(device), 7, 0.25, 0, "avg", True)
-        loss = sigmoid_focal_loss(z, target.to(device), 2.0, 0.25, None, "sum")
-        gradients = torch.autograd.grad(pooled.square().sum() + loss, (x, z))
-        kept = nms(boxes.to(device), scores.to(device), 0.5)[1]
-        values[device] = [value.detach().cpu() for value in (pooled, loss, *gradients, kept)]
-    for ours, expected in zip(values["cuda"], values["cpu"], strict=True):
-        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def _check_sweep() -> list[str]:
