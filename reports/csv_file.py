@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from reports.neutral import csv_text
 from reports.records import RunRecord
 from reports.table import Cell, Table
+from runners.contract.metrics import note_metric
+from runners.contract.notes import Note, newest_notes
 from runners.contract.remarks import remark_lines
 
 RUN_FIELDS = ("sweep", "job", "title", "state", "remarks", "failure", "dataset_name", "fingerprint")
@@ -27,9 +29,10 @@ def csv_table(table: Table) -> str:
 
 
 def csv_runs(runs: Sequence[RunRecord]) -> str:
-    """Return one row per job with all parameters and final metrics under their recorded names; AP is in 0-1 here."""
+    """Return one row per job: parameters, final metrics under their recorded names (AP in 0-1), what people noted."""
     params = list(dict.fromkeys(name for run in runs for name in run.params))
     metrics = sorted({name for run in runs for name in run.metrics})
+    noted = sorted({note.key for run in runs for note in run.noted})
     rows = []
     for run in runs:
         remarks = remark_lines(run.remarks).replace("\n", "; ")
@@ -39,8 +42,15 @@ def csv_runs(runs: Sequence[RunRecord]) -> str:
             [csv_text(text) for text in described]
             + [csv_text(run.params.get(name, "")) for name in params]
             + [repr(run.metrics[name]) if name in run.metrics else "" for name in metrics]
+            + [_noted(newest_notes(run.noted).get(key)) for key in noted]
         )
-    return _csv([*RUN_FIELDS, *params, *metrics], rows)
+    return _csv([*RUN_FIELDS, *params, *metrics, *map(note_metric, noted)], rows)
+
+
+def _noted(note: Note | None) -> str:
+    if note is None:
+        return ""
+    return repr(note.value) if isinstance(note.value, float) else csv_text(note.value)
 
 
 def _cell(cell: Cell) -> str:

@@ -7,14 +7,13 @@ from typing import Any
 
 import yaml
 
-from reports.measured import read_measured, read_result
+from reports.measured import read_measured, read_noted, read_result
 from reports.records import RunRecord, RunSet, SweepRecord
 from reports.reused import Store, with_reused
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
-from runners.contract.notes import Note, read_notes
 from runners.contract.remarks import read_remarks
 from runners.contract.states import JobState
 from runners.contract.yamlfile import YamlParts
@@ -91,15 +90,8 @@ def _read_job(
         fingerprint=str(dataset["fingerprint"]),
         labelled=dataset["labelled"],
         folder=folder.path,
-        noted=_read_noted(folder),
+        noted=read_noted(folder),
     )
-
-
-def _read_noted(folder: JobFolder) -> tuple[Note, ...]:
-    try:
-        return tuple(read_notes(folder))
-    except ValueError as error:
-        raise UserError(f"notes in {folder.notes}: damaged ({error}); remove the damaged line") from error
 
 
 def _store_uri(settings: Mapping[str, Any], output_dir: Path) -> str | None:

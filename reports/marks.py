@@ -19,8 +19,8 @@ MEANINGS = {
     RemarkKind.OTHER_SPLIT: "went on with another number of images per step, in the same batch",
     RemarkKind.RESUMED: "resumed from a checkpoint; its costs are those of the last attempt alone, and not comparable",
     RemarkKind.REUSED: "reused: the numbers are those of an earlier run of the same training",
-    RemarkKind.IMPORTED: "imported: trained by other means; its AP was measured here, its curves and train loss are those"
-    " of its own log",
+    RemarkKind.IMPORTED: "imported: trained by other means; its AP was measured here, curves and train loss are its own"
+    " log's",
 }
 
 

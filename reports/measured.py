@@ -3,6 +3,7 @@
 from reports.records import CURVES, Point, fold_points
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
+from runners.contract.notes import Note, read_notes
 from runners.contract.records import AttemptResult, read_metrics
 from runners.contract.states import AttemptOutcome
 
@@ -33,3 +34,15 @@ def read_result(folder: JobFolder) -> AttemptResult | None:
     completed = [result for result in results if result.outcome is AttemptOutcome.COMPLETED]
     chosen = completed or results
     return chosen[-1] if chosen else None
+
+
+def read_noted(folder: JobFolder) -> tuple[Note, ...]:
+    """Return what people noted of a job.
+
+    Raises:
+        UserError: a note is damaged.
+    """
+    try:
+        return tuple(read_notes(folder))
+    except ValueError as error:
+        raise UserError(f"notes in {folder.notes}: damaged ({error}); remove the damaged line") from error

@@ -17,7 +17,7 @@ from reports.neutral import plain_text
 from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, width_warning
 from reports.records import RunSet, SweepRecord
 from reports.section import Section
-from reports.table import ap_cell
+from reports.table import Table, ap_cell
 from reports.tables import TEST_AP_50, scored_cell
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -55,8 +55,14 @@ class SectionView:
     warning: str
 
 
-def html_page(runs: RunSet, sections: Sequence[Section]) -> str:
-    """Return the page. Every name in it is escaped, and its policy lets no other script run and nothing be fetched."""
+def html_page(runs: RunSet, sections: Sequence[Section], displayed: Sequence[Table] = ()) -> str:
+    """Return the page. Every name in it is escaped, and its policy lets no other script run and nothing be fetched.
+
+    Args:
+        runs: what the report is about.
+        sections: its data sets.
+        displayed: tables of others, shown behind all else.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -72,6 +78,8 @@ def html_page(runs: RunSet, sections: Sequence[Section]) -> str:
         warning=width_warning(runs.runs),
         sweeps=runs.sweeps,
         sections=[_view(section) for section in sections],
+        displayed=displayed,
+        has_others=bool(displayed) or any(run.noted for run in runs.runs),
         frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
         style=Markup(style),
         script=Markup(script),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reports.measured import read_measured, read_result
+from reports.measured import read_measured, read_noted, read_result
 from reports.mlflow_runs import read_run
 from reports.records import Point, RunRecord
 from runners.contract.answers import Answer
@@ -49,16 +49,17 @@ def with_reused(run: RunRecord, event: Mapping[str, Any], store: Store, job: Job
         store: of the sweep.
         job: the job's own folder.
     """
-    run_id, told = str(event.get("run_id") or ""), JobFolder(Path(str(event.get("folder") or "")))
+    run_id, before = str(event.get("run_id") or ""), JobFolder(Path(str(event.get("folder") or "")))
     kept = Answer.read(job)
-    where = kept.where if kept else _place(told) if told.path.name else f"run {run_id}"
+    where = kept.where if kept else _place(before) if before.path.name else f"run {run_id}"
     remark = Remark(RemarkKind.REUSED, where)
-    folder = _folder_now(told, job)
+    folder = _folder_now(before, job)
     if kept is not None:
         curves = {name: tuple(Point(*point) for point in points) for name, points in kept.curves.items()}
         remarks = (*parse_remarks(kept.remarks), remark)
-        place = folder.path if folder else None
-        return replace(run, metrics=kept.metrics, curves=curves, notes=tuple(kept.notes), remarks=remarks, folder=place)
+        noted = read_noted(folder) if folder else ()
+        told = replace(run, metrics=kept.metrics, curves=curves, notes=tuple(kept.notes), remarks=remarks)
+        return replace(told, folder=folder.path if folder else None, noted=noted)
     if folder is not None:
         metrics, curves = read_measured(folder)
         result = read_result(folder)
@@ -69,10 +70,11 @@ def with_reused(run: RunRecord, event: Mapping[str, Any], store: Store, job: Job
             notes=tuple(result.notes) if result else (),
             remarks=(*read_remarks(folder), remark),
             folder=folder.path,
+            noted=read_noted(folder),
         )
     found = store.read(run_id)
     if found is None:  # a report must not fail because of one row of it
-        gone = f"the folder of its run is gone: {told.path}" if told.path.name else "its run has no folder here"
+        gone = f"the folder of its run is gone: {before.path}" if before.path.name else "its run has no folder here"
         note = f"reused, but {gone}" + (f"; {store.problem}" if store.problem else "")
         return replace(run, notes=(note,), remarks=(remark,))
     return replace(
@@ -82,6 +84,7 @@ def with_reused(run: RunRecord, event: Mapping[str, Any], store: Store, job: Job
         notes=found.notes,
         remarks=(*found.remarks, remark),
         folder=None,
+        noted=found.noted,
     )
 
 

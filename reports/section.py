@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from reports.noted import noted_table
 from reports.records import RunRecord, RunSet
 from reports.side_tables import cost_table, fit_table, notes_table, open_table
 from reports.table import Table
@@ -46,6 +47,6 @@ def split_sections(runs: RunSet) -> tuple[Section, ...]:
 
 
 def _tables(runs: list[RunRecord]) -> tuple[Table, ...]:
-    makers = (study_table, open_table, size_table, fit_table, zoo_table, cost_table, notes_table)
+    makers = (study_table, open_table, noted_table, size_table, fit_table, zoo_table, cost_table, notes_table)
     tables = (make(runs) for make in makers)
     return tuple(table for table in tables if table.rows)

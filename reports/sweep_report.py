@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.csv_file import csv_runs, csv_table
+from reports.displayed import displayed_tables
 from reports.markdown import markdown_table
 from reports.neutral import markdown_text
 from reports.page import html_page
@@ -12,6 +13,7 @@ from reports.read import Experiment, read_runs
 from reports.records import RunRecord, RunSet
 from reports.section import Section, split_sections
 from reports.table import Table
+from runners.contract.displayed import read_displayed
 from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import write_text
 
@@ -30,6 +32,7 @@ class Report:
         page: one self-contained HTML file: tables, and training and validation curves.
         markdown: the tables.
         csv: one file per table, and `runs.csv` with every recorded number.
+        displayed: tables of others, which belong to no data set here.
     """
 
     title: str
@@ -37,37 +40,42 @@ class Report:
     page: Path
     markdown: Path
     csv: tuple[Path, ...]
+    displayed: tuple[Table, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables, data set by data set."""
-        return tuple(table for section in self.sections for table in section.tables)
+        """All tables, data set by data set, and behind them those of others."""
+        return (*(table for section in self.sections for table in section.tables), *self.displayed)
 
 
-def write_report(source: SweepFolder | Experiment, out: Path) -> Report:
+def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path | None = None) -> Report:
     """Read a sweep or an experiment and write its report into a folder, over an older one.
 
     Args:
         source: a sweep's folder, finished or not, or an experiment of a tracking store.
         out: the folder; made if missing.
+        output_dir: where tables of others lie; None: where the sweep does.
 
     Raises:
         UserError: the source cannot be read.
     """
     runs = read_runs(source)
     sections = split_sections(runs)
+    beside = source.path.parent if isinstance(source, SweepFolder) else None
+    displayed = displayed_tables(read_displayed(folder) if (folder := output_dir or beside) else [])
     out.mkdir(parents=True, exist_ok=True)
-    tables = list(_csv_files(sections, runs.runs))
+    tables = [*_csv_files(sections, runs.runs), *((f"{table.name}.csv", csv_table(table)) for table in displayed)]
     for name, text in tables:
         write_text(out / name, text)
-    write_text(out / MARKDOWN, _markdown(runs, sections))
-    write_text(out / PAGE, html_page(runs, sections))
+    write_text(out / MARKDOWN, _markdown(runs, sections, displayed))
+    write_text(out / PAGE, html_page(runs, sections, displayed))
     return Report(
         title=runs.title,
         sections=sections,
         page=out / PAGE,
         markdown=out / MARKDOWN,
         csv=tuple(out / name for name, _ in tables),
+        displayed=displayed,
     )
 
 
@@ -79,9 +87,10 @@ def _csv_files(sections: Sequence[Section], runs: Sequence[RunRecord]) -> Iterat
     yield RUNS, csv_runs(runs)
 
 
-def _markdown(runs: RunSet, sections: Sequence[Section]) -> str:
+def _markdown(runs: RunSet, sections: Sequence[Section], displayed: Sequence[Table]) -> str:
     parts = [f"# {markdown_text(runs.title)}\n"]
     for section in sections:
         parts.append(f"{markdown_text(section.title)}\n")
         parts += [markdown_table(table) for table in section.tables]
+    parts += [markdown_table(table) for table in displayed]
     return "\n".join(parts)

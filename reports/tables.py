@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reports.marks import job_row, legend, title_cell
+from reports.noted import noted_cells, noted_columns, noted_keys, noted_legend
 from reports.ranking import VAL_AP_50, display_titles, loss_title, ranked, with_width
 from reports.records import RunRecord
 from reports.table import (
@@ -31,17 +32,22 @@ def study_table(runs: Sequence[RunRecord]) -> Table:
     """Return the study's comparison: ``title | train loss | val mAP50 | test mAP50``, one row per job."""
     titles = display_titles(runs)
     marks = _loss_marks(runs)
+    noted = noted_keys(runs)
     rows = []
     for run in ranked(runs):
-        rows.append(job_row(run, [title_cell(run, titles), *_study_cells(run, marks)]))
+        rows.append(job_row(run, [title_cell(run, titles), *_study_cells(run, marks), *noted_cells(run, noted)]))
     for column in (2, 3):
         rows = mark_best(rows, column)
     return Table(
         name="study",
         title=with_width("Comparison", runs),
-        columns=(Column("title", is_number=False), Column("train loss"), Column("val mAP50"), Column("test mAP50")),
+        columns=(
+            Column("title", is_number=False),
+            *(Column("train loss"), Column("val mAP50"), Column("test mAP50")),
+            *noted_columns(noted),
+        ),
         rows=rows,
-        notes=_study_notes(runs, marks),
+        notes=[*_study_notes(runs, marks), *noted_legend(noted)],
     )
 
 

@@ -150,8 +150,8 @@ def _copy(source: SweepFolder, target: SweepFolder, share: str, tracking: Mappin
         making.rename(target.path)
     except OSError as error:
         raise UserError(
-            f"sweep in {source.path}: cannot be copied to {target.path} ({error.strerror}: {error.filename}); make room, "
-            "or choose another output_dir"
+            f"sweep in {source.path}: cannot be copied to {target.path} ({error.strerror}: {error.filename}); make "
+            "room, or choose another output_dir"
         ) from None
     finally:
         with contextlib.suppress(OSError):

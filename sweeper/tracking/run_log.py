@@ -1,7 +1,7 @@
 """Adds to the run of a job that has ended: what was measured or noted of it afterwards."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,12 +34,14 @@ class Addition:
         files: (file or folder, folder among the artifacts or None for the top).
         tags: name to text.
         at: wall-clock seconds since the epoch, of the metrics; the same sent twice stays one point.
+        points: values with a step and a time of their own.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     files: Iterable[tuple[Path, str | None]] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     at: float = field(default_factory=time.time)
+    points: Sequence[Point] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def log_to_run(run: LoggedRun, addition: Addition) -> LogOutcome:
             return LogOutcome(
                 None, f"{describe_error(ValueError(f'no run of {run.key}'), uri)}; detsweep sync makes it"
             )
-        store.log_points(run_id, [Point(name, value, 0, addition.at) for name, value in addition.metrics.items()])
+        points = [Point(name, value, 0, addition.at) for name, value in addition.metrics.items()]
+        store.log_points(run_id, [*points, *addition.points])
         store.log_files(run_id, addition.files)
         if addition.tags:
             store.set_tags(run_id, addition.tags)

@@ -51,6 +51,12 @@ class TrackingSettings:
     required: bool = False
 
 
+def note_points(notes: Iterable[Note]) -> list[Point]:
+    """Return the numbers that people noted as points; the newest of a key has the highest step."""
+    numbers = ((note, note.value) for note in notes if isinstance(note.value, float))
+    return [Point(note_metric(note.key), value, note.number, note.at) for note, value in numbers]
+
+
 def note_tags(notes: Iterable[Note]) -> dict[str, str]:
     """Return the tags that hold what people noted in words; a key whose newest note is a number has an empty one."""
     newest = newest_notes(notes)
@@ -201,13 +207,8 @@ class Shipper:
     def _tell_notes(self, run_id: str, job: JobFolder) -> int:
         """Tell what people have noted of a job; return how many notes that are."""
         notes = read_notes(job)
-        points = [
-            Point(note_metric(note.key), note.value, note.number, note.at)
-            for note in notes
-            if isinstance(note.value, float)
-        ]
         if notes:
-            self._open().log_points(run_id, points)
+            self._open().log_points(run_id, note_points(notes))
             self._open().set_tags(run_id, note_tags(notes))
         return len(notes)
 

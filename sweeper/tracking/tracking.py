@@ -98,7 +98,7 @@ class Tracker:
         self._put(JobTasks(job.folder, job, pointer=pointer))
 
     def end_sweep(self, status: str, report: Path, ended_at: float | None = None) -> None:
-        """Add the report to the parent run and close it, once all jobs are told; ended now, or at a time that is past."""
+        """Add the report to the parent run and close it, once all jobs are told; now, or at a time that is past."""
         with self._asking:
             self._asked = replace(self._asked, end=(status, report, ended_at))
         self._outbox.wake()

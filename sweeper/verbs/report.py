@@ -18,7 +18,7 @@ from sweeper.view.screen import Screen
 KEYS = {"output_dir": "", "tracking.experiment": "", "tracking.uri": ""}
 FILE_WIDTH = 140
 # The terminal shows what a decision is made on; the report holds all of them.
-SHOWN_TABLES = ("study", "without-result", "sizes", "zoo", "notes")
+SHOWN_TABLES = ("study", "without-result", "noted", "sizes", "zoo", "notes")
 
 
 def run_report(words: Sequence[str]) -> int:
@@ -76,9 +76,9 @@ def _print(source: object, out: Path, console: Console) -> None:
     from reports.terminal import terminal_table
 
     assert isinstance(source, SweepFolder | Experiment)
-    report = write_report(source, out)
+    report = write_report(source, out, out.parents[1])
     for table in report.tables:
-        if table.name in SHOWN_TABLES:
+        if table.name in SHOWN_TABLES or table in report.displayed:
             console.print(terminal_table(table))
     console.print(Text(f"report: {report.page}"), soft_wrap=True)
 

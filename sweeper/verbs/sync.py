@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from runners.contract.errors import UserError
 from runners.contract.answers import Answer
+from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 JSON = ("--json", "one JSON object on stdout, and nothing else")
 SWEEP = ("SWEEP", "id, name or folder of a sweep; the newest without it")
 OUTPUT_DIR = ("output_dir=FOLDER", "where sweeps are looked for (outputs, in a project's root)")
+RUN = ("RUN", "3 (a job of the newest sweep), SWEEP/3, a title, best, an MLflow run id, or a job's folder")
 JOB = ("JOB", "number of a job, 7 or 0007")
 STORE = ("tracking.uri=URI", "the tracking store, if it is not the sweep's own")
 DETACH = ("--detach", "run in the background, in a session of its own: the terminal may be closed")

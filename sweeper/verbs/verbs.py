@@ -14,7 +14,7 @@ _SECTIONS = (
     ("start", ("init", "options", "train", "plan", "check")),
     ("look", ("status", "attach", "ls", "report", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
-    ("use", ("evaluate",)),
+    ("use", ("evaluate", "predict")),
     ("keep and bring in", ("note", "import")),
     ("look after", ("doctor", "sync", "clean", "completion")),
 )

@@ -174,3 +174,55 @@ def test_the_sweep_belongs_to_the_store_that_is_said(trained: HandedOver, tmp_pa
     assert not list(sweep.path.glob("*.lock"))
     assert (sweep.path.stat().st_mode & 0o777, sweep.journal.stat().st_mode & 0o777) == (0o700, 0o600)
     assert yaml.safe_load(trained.first.sweep.read_text())["settings"]["tracking"]["uri"] is None
+
+
+def test_a_note_is_kept_with_the_run_in_folder_store_and_hand_over(
+    trained: HandedOver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = SweepFolder(shutil.copytree(trained.first.path, tmp_path / "a" / trained.first.sweep_id))
+    store = tmp_path / "a" / "mlflow.db"
+    store.write_bytes(Path(trained.store.removeprefix("sqlite:///")).read_bytes())
+    (title,) = (run.title for run in read_runs(there).runs if run.job_id == "0002")
+    output_dir = f"output_dir={there.path.parent}"
+    assert main(["note", "2", "leaderboard=0.41", "comment=one fold", output_dir]) == 0
+    assert main(["note", title, "leaderboard=0.43", output_dir]) == 0
+    assert "leaderboard = 0.43 (before: 0.41)" in capsys.readouterr().out
+    for source in (there, Experiment("detsweep", f"sqlite:///{store}")):
+        (run,) = [run for run in read_runs(source).runs if run.job_id == "0002" and run.sweep_id == there.sweep_id]
+        assert {note.key: note.value for note in run.noted} == {"leaderboard": 0.43, "comment": "one fold"}
+        assert "note/leaderboard" not in run.metrics
+    assert main(["import", str(there.path), f"output_dir={tmp_path / 'b'}"]) == 0
+    assert "As noted by people" in capsys.readouterr().out
+    here = Experiment("detsweep", f"sqlite:///{tmp_path / 'b' / 'mlflow.db'}")
+    assert numbers(here, there) == numbers(Experiment("detsweep", f"sqlite:///{store}"), there) == numbers(there, there)
+    store.rename(store.with_name("away.db"))
+    store.mkdir()
+    assert main(["note", "2", "leaderboard=0.5", output_dir]) == 0
+    assert "detsweep sync ships it" in capsys.readouterr().out
+    store.rmdir()
+    store.with_name("away.db").rename(store)
+    assert main(["sync", output_dir]) == 0
+    (run,) = [run for run in read_runs(Experiment("detsweep", f"sqlite:///{store}")).runs if run.job_id == "0002"]
+    assert run.noted[0].value == 0.5
+    assert main(["verify", output_dir]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "no run in detsweep note"),
+        (["2"], "nothing to note in"),
+        (["2", "leaderboard"], "no note in leaderboard"),
+        (["2", "a/b=1"], "key in a/b=1"),
+        (["2", "a=nan"], "value in a=nan"),
+        (["2", "a="], "value in a="),
+        (["9", "a=1"], "run in "),
+    ],
+)
+def test_what_cannot_be_noted_is_told_and_nothing_is_noted(
+    trained: HandedOver, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
+) -> None:
+    assert main(["note", *words, f"output_dir={trained.first.path.parent}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {problem}")
+    assert not list(trained.first.path.parent.rglob("notes.jsonl"))
