@@ -69,7 +69,10 @@ def refuse_changed_copy(copy: Path, names: Sequence[str], digest: str) -> None:
     for path in _files(copy):
         if path.is_symlink() or not path.is_file():
             raise UserError(f"plugin sources in {path}: no plain file; nothing of them is imported; put the file back")
-        sources[path.relative_to(copy).as_posix()] = path.read_bytes()
+        try:
+            sources[path.relative_to(copy).as_posix()] = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"plugin sources in {path}: {error.strerror}; nothing of them is imported") from None
     found = digest_of(names, sources)
     if found != digest:
         raise UserError(

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from runners.contract.errors import UserError
@@ -57,11 +58,11 @@ def check_plugins(sweep: SweepFolder, configs: Iterable[Mapping[str, Any]], cons
             copy = find_copy(sweep.path, digest)
             refuse_changed_copy(copy, names, digest)
             refuse_foreign_plugins(copy, digest, consented)
-            trust(digest)
         except UserError as error:
             problems += error.problems
-        except OSError:
-            continue  # consented to now, and to be consented to again
+            continue
+        with suppress(OSError):  # consented to now, and to be consented to again
+            trust(digest)
     if problems:
         raise UserError(*problems)
     return [Plugins(names, digest) for digest, names in stored.items()]
