@@ -4,26 +4,17 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from runners.contract.tuples import with_tuples
+
+__all__ = ["flat_stages", "import_transforms", "with_pipeline", "with_tuples"]
+
 # Transforms of ours, and where they are; mmdet is imported with them, so not before somebody needs them.
 OWN_TRANSFORMS = ("RandomRotate90",)
 TRANSFORMS_MODULE = "runners.transforms"
 
 # Transforms that take several images of the data set at once; mmdet runs them, and all that follows, in a wrapper.
-MIXING_TRANSFORMS = ("Mosaic", "MixUp", "CachedMosaic", "CachedMixUp", "CopyPaste")
-
-# Where YAML can only give a list and mmcv or mmdet insist on a tuple.
-TUPLE_KEYS = (
-    "betas",
-    "border",
-    "crop_size",
-    "img_scale",
-    "meta_keys",
-    "min_gt_bbox_wh",
-    "out_indices",
-    "scale",
-    "scaling_ratio_range",
-)
-LIST_OF_TUPLES_KEYS = ("img_scales", "scales")
+# Those with a cache of their own (CachedMosaic, CachedMixUp) take one image like any other.
+MIXING_TRANSFORMS = ("Mosaic", "MixUp", "CopyPaste")
 
 
 def import_transforms() -> None:
@@ -56,23 +47,3 @@ def with_pipeline(dataset: Mapping[str, Any], stages: Mapping[str, Mapping[str, 
         "dataset": {**dataset, "pipeline": transforms[:first_mixing]},
         "pipeline": transforms[first_mixing:],
     }
-
-
-def with_tuples(value: Any) -> Any:
-    """Return a config with the tuples restored that YAML had to write as lists."""
-    if isinstance(value, Mapping):
-        return {key: _restored(key, with_tuples(entry)) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(with_tuples(entry) for entry in value)
-    return value
-
-
-def _restored(key: str, value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    if key in TUPLE_KEYS:
-        return tuple(value)
-    # The scales of an anchor generator have the same name and are plain numbers: those stay a list.
-    if key in LIST_OF_TUPLES_KEYS and all(isinstance(entry, list) for entry in value):
-        return [tuple(entry) for entry in value]
-    return value

@@ -31,6 +31,9 @@ SPOKEN = {
     ("augment", "none"): "no-augment",
 }
 
+# Detectors that are a config of MMDetection, called by its name.
+READ_DETECTORS = ("file", "zoo")
+
 # Told apart only where a sweep holds several, and always last.
 REPLICATE_KEYS = ("fold", "seed")
 
@@ -42,6 +45,9 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
         config: a job's resolved config (``config.yaml``).
     """
     params = {group: str(config["choices"][group]) for group in GROUPS if group in config["choices"]}
+    if is_read(config):
+        params["detector"] = config["detector"]["title"]
+        params["detector_config"] = config["detector"]["config"]
     params["dataset"] = dataset_name(config)
     params["lr"] = f"{config['optimizer']['lr']:g}"
     params["lr_effective"] = f"{config['lr_effective']:g}"
@@ -49,6 +55,11 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
         if config.get(key) is not None:
             params[key] = str(config[key])
     return params
+
+
+def is_read(config: Mapping[str, Any]) -> bool:
+    """Whether a job is trained by a config of MMDetection, and not by one of our own groups."""
+    return config["choices"].get("detector") in READ_DETECTORS
 
 
 def dataset_name(config: Mapping[str, Any]) -> str:
@@ -60,6 +71,14 @@ def dataset_name(config: Mapping[str, Any]) -> str:
 def base_title(config: Mapping[str, Any]) -> str:
     """Return the study's name of a job, ``faster-rcnn_resnet50_fpn_sgd_512``, unusual choices added behind."""
     choices = {group: str(choice) for group, choice in config["choices"].items()}
+    if is_read(config):
+        # All that was chosen beside it replaces something of its own.
+        chosen = [
+            pair for pair in choices.items() if pair[0] not in ("detector", "dataset") and pair != ("augment", "flip")
+        ]
+        return "_".join(
+            [config["detector"]["title"], *(SPOKEN.get(pair, pair[1].removesuffix("px")) for pair in chosen)]
+        )
     named = [choices[group] for group in ("detector", "backbone", "neck", "optimizer")]
     named[0] = named[0].replace("_", "-")
     named.append(choices["image_size"].removesuffix("px"))
@@ -75,7 +94,8 @@ def titles(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Mapping[str
         configs: the jobs' resolved configs.
         overrides: for each job the axes' keys and values (``{"optimizer.lr": "0.01", "seed": "1"}``).
     """
-    varied = [key for key in _keys(overrides) if key not in GROUPS and len({job.get(key) for job in overrides}) > 1]
+    said = (*GROUPS, "detector.config")  # by the title itself
+    varied = [key for key in _keys(overrides) if key not in said and len({job.get(key) for job in overrides}) > 1]
     keys = [key for key in varied if key not in REPLICATE_KEYS]
     named = []
     for config, job in zip(configs, overrides, strict=True):

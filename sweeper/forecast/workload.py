@@ -109,22 +109,26 @@ def read_workload(
         n_devices: devices that it occupies.
     """
     model = config["model"]
-    sizes = [_padded_px(scale) for scale in _train_scales(config)]
+    backbone = model.get("backbone") or {}
+    complexity = find_complexity(config["choices"])
+    # Of a model that is not in the table nothing is guessed, and where its sizes stand is its own affair.
+    is_known = complexity is not None
+    sizes = [_padded_px(scale) for scale in _train_scales(config)] if is_known else [0.0]
     images_per_device = math.ceil(batch_per_step / n_devices)
     n_train = n_images["train"]
     return Workload(
         key=workload_key(config, images_per_device),
         choices=config["choices"],
-        complexity=find_complexity(config["choices"]),
-        is_thawed=model["backbone"].get("frozen_stages", -1) < 1,
+        complexity=complexity,
+        is_thawed=backbone.get("frozen_stages", -1) < 1,
         precision=config["precision"],
         n_moments=_N_MOMENTS.get(config["optim_wrapper"]["optimizer"]["type"], _OTHER_N_MOMENTS),
         train_px=sum(sizes) / len(sizes),
         largest_px=max(sizes),
-        test_px=_padded_px(config["image_size"]["scale"]),
-        n_forwards=FORWARDS_IN_A_STEP + bool(model["backbone"].get("with_cp")),
-        n_rois=_n_rois(model),
-        n_proposals=model["test_cfg"]["rpn"]["max_per_img"] if "roi_head" in model else 0,
+        test_px=_padded_px(config["image_size"]["scale"]) if is_known else 0.0,
+        n_forwards=FORWARDS_IN_A_STEP + bool(backbone.get("with_cp")),
+        n_rois=_n_rois(model) if is_known else 0,
+        n_proposals=model["test_cfg"]["rpn"]["max_per_img"] if is_known and "roi_head" in model else 0,
         images_per_device=images_per_device,
         accumulation=accumulation,
         n_devices=n_devices,
@@ -147,7 +151,12 @@ def workload_key(config: Mapping[str, Any], images_per_device: int) -> str:
         [stage["type"], *(stage[name] for name in ("scale", "scales", "img_scale", "keep_ratio") if name in stage)]
         for stage in stages
     ]
-    others = [shape, config["image_size"]["scale"], config["precision"], config["optim_wrapper"]["optimizer"]["type"]]
+    others = [
+        shape,
+        config["image_size"].get("scale"),
+        config["precision"],
+        config["optim_wrapper"]["optimizer"]["type"],
+    ]
     return f"{_model_digest(_Model(repr(config['model']), config['model']))}-{_digest([*others, images_per_device])}"
 
 

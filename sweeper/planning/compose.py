@@ -20,16 +20,19 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runners.contract.errors import UserError
+from sweeper.planning.mm_naming import CONFIG, place_named, reading_option
 from sweeper.planning.override_check import value_problem
 from sweeper.planning.overrides import expand_override, nearest, parse_override
 from sweeper.planning.own_paths import anchor_paths
 from sweeper.planning.setting_rules import range_problems
 from sweeper.planning.settings import MISSING, config_problems
+from sweeper.project.own_options import misplaced_options, unreadable_options
+from sweeper.project.project import find_project, unread_option
 
 RECIPE = "recipe"
 
 # What Hydra raises for a person's mistake. ValueError is among them: it answers so to a number as a group's option.
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, RecursionError)
 
 
 @dataclass
@@ -38,6 +41,8 @@ class _Base:
 
     config: DictConfig
     raw: Mapping[str, Any]  # the same as plain data, interpolations as text
+    # A config of MMDetection is to be read and none is named: what its settings are is not known.
+    is_open: bool = False
     # Overridden keys with which nothing is missing and every interpolation leads somewhere.
     sound_with: set[frozenset[str]] = field(default_factory=set)
     # What is wrong with an override, by its line: jobs of a sweep have most of their overrides in common.
@@ -60,7 +65,7 @@ class Composer:
         self.defaults: Mapping[str, str | None] = dict(master.hydra.runtime.choices)
         self._config_name: str = master.hydra.job.config_name
         self._hydra_lines: list[str] = list(master.hydra.overrides.hydra)
-        self._bases: dict[tuple[str, ...], _Base] = {}
+        self._bases: dict[tuple[tuple[str, ...], str | None], _Base] = {}
         self._options: dict[str, list[str]] = {}
         self._groups: list[str] = loader.list_groups("")
 
@@ -72,7 +77,7 @@ class Composer:
         loader = ConfigLoaderImpl(create_config_search_path(str(conf_dir.absolute())))
         try:
             return cls(loader, loader.load_configuration(config_name, [], RunMode.RUN))
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        except COMPOSITION_ERRORS as error:
             raise UserError(_one_line(error)) from error
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -130,25 +135,31 @@ class Composer:
         """Whether a key of an override chooses an option, and is no value."""
         return bool(self._group_options(key))
 
+    def is_choice(self, key: str) -> bool:
+        """Whether a key of an override decides which settings there are: a group, or the config that is read."""
+        return key == CONFIG or self.is_group(key)
+
     def _read(self, overrides: Sequence[str]) -> tuple[_Base, list[Override], list[str]]:
         """Return the combination of groups, the values to lay on it, and what is wrong with either."""
         parsed, problems = _parse(overrides)
         problems += _recipe_problems(parsed)
         values: list[Override] = []
         groups: list[str] = []
+        named: str | None = None
         for override in parsed:
             if override.key_or_group.startswith("hydra.") or override.key_or_group == "hydra":
                 groups.append(override.input_line or "")
             elif not self.is_group(override.key_or_group) or isinstance(override.value(), dict):
                 values.append(override)
+                named = str(override.value()) if override.key_or_group == CONFIG else named
             else:
                 problem = self._option_problem(override)
                 if problem:
                     problems.append(problem)
                 else:
                     groups.append(override.input_line or "")
-        base = self._base(tuple(groups))
-        for override in values:
+        base = self._base(tuple(groups), named)
+        for override in [] if base.is_open else values:
             line = override.input_line or ""
             if line not in base.judged:
                 base.judged[line] = value_problem(override, base.config, base.raw, self._groups)
@@ -157,18 +168,46 @@ class Composer:
                 problems.append(problem)
         return base, values, problems
 
-    def _base(self, groups: tuple[str, ...]) -> _Base:
-        if groups not in self._bases:
+    def _base(self, groups: tuple[str, ...], named: str | None) -> _Base:
+        """Return a combination of groups.
+
+        Args:
+            groups: the overrides that choose options.
+            named: the config of MMDetection that the command line names.
+        """
+        key = (groups, named)
+        if key not in self._bases:
             try:
                 config = self._loader.load_configuration(self._config_name, [*self._hydra_lines, *groups], RunMode.RUN)
-            except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+            except COMPOSITION_ERRORS as error:
                 raise UserError(_one_line(error)) from error
+            misplaced = misplaced_options(find_project(), config.hydra.runtime.choices)
+            if misplaced:
+                raise UserError(*misplaced)
+            kind = reading_option(config)
+            is_open = kind is not None and not place_named(
+                config, kind, named, self._chosen(groups, config), self._recipe(config)
+            )
             anchor_paths(config)  # what a command line says is laid on later
             ours = {str(key): None for key in config if key != "hydra"}
             raw = OmegaConf.to_container(OmegaConf.masked_copy(config, list(ours)), resolve=False)
             assert isinstance(raw, dict)
-            self._bases[groups] = _Base(config, {str(key): value for key, value in raw.items()})
-        return self._bases[groups]
+            self._bases[key] = _Base(config, {str(key): value for key, value in raw.items()}, is_open)
+        return self._bases[key]
+
+    def _chosen(self, groups: Sequence[str], config: DictConfig) -> set[str]:
+        """Return the groups of which the command line or a recipe chooses an option."""
+        usual = self._loader.load_configuration(self._config_name, self._hydra_lines, RunMode.RUN).hydra.runtime.choices
+        chosen = {group for group, option in config.hydra.runtime.choices.items() if option != usual.get(group)}
+        return chosen | {line.partition("=")[0].lstrip("+~").partition("@")[0] for line in groups}
+
+    def _recipe(self, config: DictConfig) -> dict[str, Any]:
+        """Return what the chosen recipe says of single values."""
+        option = config.hydra.runtime.choices.get(RECIPE)
+        paths = [folder / RECIPE / f"{option}.yaml" for folder in self.folders()] if option else []
+        path = next((path for path in paths if path.is_file()), None)
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
+        return {key: value for key, value in (content or {}).items() if key not in ("defaults", "hydra")}
 
     def _group_options(self, group: str) -> list[str]:
         if group not in self._options:
@@ -189,6 +228,7 @@ class Composer:
             if not isinstance(option, str) or option not in options:
                 return (
                     f"unknown {group} in override '{line}': {option}{nearest(str(option), options)}; choices: {choices}"
+                    f"{unread_option(group, option)}"
                 )
         return None
 
@@ -239,9 +279,14 @@ def _one_line(error: BaseException) -> str:
     """Return an exception of Hydra or OmegaConf as one line; the deepest cause says most."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, UnicodeDecodeError | RecursionError):
+        problems = unreadable_options(find_project())
+        if problems:
+            return problems[0]
     if isinstance(error, UserError):
         return "; ".join(error.problems)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         at = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
         return f"broken YAML in {error.problem_mark.name}: {error.problem} at {at}"
-    return f"config cannot be composed in conf: {' '.join(str(error).split()) or type(error).__name__}"
+    told = " ".join(str(error).split()).partition(" Config search path:")[0]
+    return f"config cannot be composed in conf: {told or type(error).__name__}"

@@ -74,7 +74,7 @@ class JobConfigs:
         self._composer = composer
         self._axes = axes
         self._output_dir = output_dir
-        self._value_keys = [key for key in axes.values if not composer.is_group(key.lstrip("+~"))]
+        self._value_keys = [key for key in axes.values if not composer.is_choice(key.lstrip("+~"))]
         self._patterns: dict[tuple[tuple[str, str], ...], _Pattern | None] = {}
         self._known_parts: dict[str, Any] = {}
 

@@ -22,9 +22,33 @@ def register() -> None:
         OmegaConf.register_new_resolver(name, _returning_config(resolver), replace=True)
 
 
-def scale_lr(lr: float, batch_size: int) -> float:
-    """Return the learning rate for a batch size by the linear rule (Goyal et al. 2017, arXiv:1706.02677)."""
-    return lr * batch_size / BASE_BATCH_SIZE
+def scale_lr(lr: float, batch_size: int, base_batch_size: int = BASE_BATCH_SIZE) -> float:
+    """Return the learning rate for a batch size by the linear rule (Goyal et al. 2017, arXiv:1706.02677).
+
+    Args:
+        lr: the learning rate for a batch of `base_batch_size`.
+        batch_size: images in one step.
+        base_batch_size: that of mmdet's eight GPUs with two images each, or what a config of one's own was made for.
+    """
+    return in_proportion(lr, base_batch_size, batch_size)
+
+
+def in_proportion(value: float, whole: float, new_whole: float) -> float:
+    """Return a value that is to `new_whole` as it was to `whole`; exactly itself where these are equal."""
+    return float(value) if new_whole == whole else value * new_whole / whole
+
+
+def epoch_of(epoch: int, n_planned: int, n_epochs: int) -> int:
+    """Return the epoch of a run of `n_epochs` that corresponds to one of a run of `n_planned`."""
+    return int(epoch * n_epochs / n_planned + 0.5)
+
+
+def epochs_of(epochs: Sequence[int], n_planned: int, n_epochs: int) -> list[int]:
+    """Return what corresponds to epochs after which the learning rate falls; as they are in a run of equal length."""
+    if n_epochs == n_planned:
+        return list(epochs)
+    moved = dict.fromkeys(epoch_of(epoch, n_planned, n_epochs) for epoch in epochs)
+    return [epoch for epoch in moved if 0 < epoch < n_epochs]
 
 
 def milestones(n_epochs: int, fractions: Sequence[float]) -> list[int]:
@@ -68,7 +92,10 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "absolute_path": absolute_path,
     "coco_classes": coco_classes,
     "count": len,
+    "epoch_of": epoch_of,
+    "epochs_of": epochs_of,
     "half_border": half_border,
+    "in_proportion": in_proportion,
     "milestones": milestones,
     "scale_lr": scale_lr,
     "scales_around": scales_around,

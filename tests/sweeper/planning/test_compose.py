@@ -84,7 +84,10 @@ class TestUnknownWords:
                 "backbone=resnet5",
                 "unknown backbone in override 'backbone=resnet5': resnet5; did you mean 'resnet50'?; choices:",
             ),
-            ("detector=faster-rcnn", "did you mean 'faster_rcnn'?; choices: cascade_rcnn, faster_rcnn, retinanet"),
+            (
+                "detector=faster-rcnn",
+                "did you mean 'faster_rcnn'?; choices: cascade_rcnn, faster_rcnn, file, retinanet, zoo",
+            ),
             ("neck=zzz", "unknown neck in override 'neck=zzz': zzz; choices: fpn, pafpn"),
             ("image_size=1024", "unknown image_size in override 'image_size=1024': 1024; did you mean '1024px'?"),
             ("backbone=", "no value in override 'backbone=': axis 'backbone' has none; choices:"),
