@@ -209,6 +209,7 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
         labelled=json.loads(tags["detsweep.labelled"]) if "detsweep.labelled" in tags else None,
         folder=Path(tags["detsweep.folder"]) if "detsweep.folder" in tags else None,
         noted=_read_noted(run),
+        recipe=tags.get("detsweep.recipe", ""),
     )
 
 

@@ -89,6 +89,7 @@ class RunRecord:
             known.
         folder: the job's folder, if known; it may lie on another machine.
         noted: what people have noted of it, oldest first; nothing of it was measured here.
+        recipe: identity of what was trained but for the seed; empty where it is not known.
     """
 
     sweep_id: str
@@ -106,6 +107,7 @@ class RunRecord:
     labelled: Mapping[str, bool] | None = None
     folder: Path | None = None
     noted: tuple[Note, ...] = ()
+    recipe: str = ""
 
     @property
     def has_result(self) -> bool:

@@ -43,6 +43,20 @@ def job_identity(config: Mapping[str, Any], fingerprint: str, plugin_digest: str
     return hashlib.sha256(told.encode()).hexdigest()
 
 
+def recipe_identity(config: Mapping[str, Any], fingerprint: str, plugin_digest: str = "") -> str:
+    """Return the identity that all replicates of a job share: those that differ from it in nothing but their seed.
+
+    Args:
+        config: as for `job_identity`.
+        fingerprint: as for `job_identity`.
+        plugin_digest: as for `job_identity`.
+
+    Raises:
+        UserError: as `job_identity`.
+    """
+    return job_identity({**config, "seed": None}, fingerprint, plugin_digest)
+
+
 def training_part(config: Mapping[str, Any], fingerprint: str, plugin_digest: str = "") -> dict[str, Any]:
     """Return what the identity is a digest of; two jobs of different identities differ in it visibly.
 

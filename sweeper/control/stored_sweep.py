@@ -174,7 +174,9 @@ def read_job(
     values = dict(override.split("=", 1) for override in job["overrides"] if "=" in override)
     place = {key: values[key] for key in axes.values if key in values}
     identity = job.get("identity") or job_identity(config, dataset["fingerprint"], config.get(DIGEST, ""))
-    return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity)
+    # A sweep that was stored before there were recipes does not have it: its runs are nobody's replicates.
+    recipe = job.get("recipe", "")
+    return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity, recipe)
 
 
 def _changed(settings: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ SWEEP_SETTINGS = (
     "first_step_limit_min",
     "step_limit_min",
     "entry",
+    "hypothesis",
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.contract.errors import UserError
-from runners.contract.identity import job_identity
+from runners.contract.identity import job_identity, recipe_identity
 from runners.contract.naming import titles
 from sweeper.planning.axes import Axes
 from sweeper.planning.compose import Composer
@@ -32,6 +32,7 @@ class PlannedJob:
         config: the resolved config, what ``config.yaml`` holds.
         dataset: what the preparation of its data set found.
         identity: tells what is trained from anything else (`runners.contract.identity`).
+        recipe: the same of all that differ from it in nothing but their seed.
     """
 
     job_id: str
@@ -41,6 +42,7 @@ class PlannedJob:
     config: Mapping[str, Any]
     dataset: PreparedDataset
     identity: str = ""
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
             {**plugins.placed_in(job.config), "title": title},
             job.dataset,
             job_identity(job.config, job.dataset.fingerprint, _code(settings["entry"], plugins)),
+            recipe_identity(job.config, job.dataset.fingerprint, _code(settings["entry"], plugins)),
         )
         for number, (title, (point, job, plugins)) in enumerate(zip(named, composed, strict=True), start=1)
     ]

@@ -94,6 +94,7 @@ def describe_job(job: PlannedJob) -> dict[str, Any]:
         "overrides": list(job.overrides),
         "fingerprint": job.dataset.fingerprint,
         "identity": job.identity,
+        "recipe": job.recipe,
     }
 
 

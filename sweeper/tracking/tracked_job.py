@@ -26,6 +26,7 @@ def tracked_job(
         "detsweep.dataset": name,
         "detsweep.dataset_fingerprint": job.dataset.fingerprint,
         "detsweep.identity": job.identity,
+        "detsweep.recipe": job.recipe,
         "detsweep.labelled": json.dumps(job.dataset.labelled),
     }
     dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
