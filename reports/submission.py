@@ -54,11 +54,29 @@ def write_submission(job: JobFolder, out: Path, split: Split = "test") -> Submis
     files = split_files(dataset, split)
     if files is None:
         raise UserError(f"dataset.{split} in {job.config}: the run had no {split} split; choose another run")
-    predictions = _newest_predictions(job, split)
+    predictions = find_predictions(job, split)
     detections = json.loads(predictions.read_text(encoding="utf-8"))
     coco = read_coco(files.ann_file, files.setting)
-    labels = _labels(coco, dataset["classes"], job)
-    _check_fit(detections, coco, labels, predictions)
+    return write_detections(detections, coco, dataset["classes"], out, predictions)
+
+
+def write_detections(
+    detections: Sequence[Mapping[str, Any]], coco: CocoFile, classes: Sequence[str], out: Path, source: Path
+) -> Submission:
+    """Write ``submission.csv`` and ``coco_results.json`` of detections into a folder.
+
+    Args:
+        detections: COCO results with the ids of `coco`.
+        coco: the images, and the categories.
+        classes: in the order of the labels that the CSV shows.
+        out: made if missing; older files in it are replaced.
+        source: where the detections come from, for messages.
+
+    Raises:
+        UserError: they do not fit the images, or the categories the classes.
+    """
+    labels = _labels(coco, classes, source)
+    _check_fit(detections, coco, labels, source)
     out.mkdir(parents=True, exist_ok=True)
     submission = Submission(
         out / "submission.csv", out / "coco_results.json", n_images=len(coco.images), n_detections=len(detections)
@@ -98,7 +116,12 @@ def _detection_words(detection: Mapping[str, Any], label: int) -> str:
     return f"{label} {detection['score']:.6g} {x:.6g} {y:.6g} {x + width:.6g} {y + height:.6g}"
 
 
-def _newest_predictions(job: JobFolder, split: Split) -> Path:
+def find_predictions(job: JobFolder, split: Split) -> Path:
+    """Return the file of what a run's best checkpoint found in a split when its training ended.
+
+    Raises:
+        UserError: there is none.
+    """
     if split not in PREDICTIONS:
         raise UserError(f"split {split!r}: no predictions of it are kept; choose one of {', '.join(PREDICTIONS)}")
     pattern = re.compile(rf"a(\d+)_{PREDICTIONS[split]}\.json")
@@ -125,13 +148,13 @@ def _read_dataset(job: JobFolder) -> Mapping[str, Any]:
     return dataset
 
 
-def _labels(coco: CocoFile, classes: Sequence[str], job: JobFolder) -> dict[int, int]:
+def _labels(coco: CocoFile, classes: Sequence[str], source: Path) -> dict[int, int]:
     index = {name: number for number, name in enumerate(classes)}
     unknown = [name for name in coco.classes if name not in index]
     if unknown:
         raise UserError(
-            f"categories in {coco.path}: {', '.join(unknown)} are not among the classes that {job.path} was trained on;"
-            f" these are {', '.join(classes)}"
+            f"categories in {coco.path}: {', '.join(unknown)} are not among the classes of {source}; these are"
+            f" {', '.join(classes)}"
         )
     return {category["id"]: index[category["name"]] for category in coco.categories}
 

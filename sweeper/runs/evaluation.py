@@ -119,9 +119,8 @@ def predict_images(
     """
     evaluated = lay_over(subject.config, overrides, "test", place.output_dir)
     folder = subject.job.evaluation(name)
-    told = json.dumps(images, sort_keys=True)
-    sizes = [_stamp(Path(image["file_name"])) for image in images["images"]]
-    spec = _spec(subject, folder, evaluated.config, None, tta, f"{told}{sizes}")
+    stamps = [_stamp(Path(image["file_name"])) for image in images["images"]]
+    spec = _spec(subject, folder, evaluated.config, None, tta, json.dumps([images, stamps], sort_keys=True))
     folder.path.mkdir(parents=True, exist_ok=True)
     write_json(folder.images, images)
     return _carry_out(folder, spec, evaluated.config, place, again=again)
@@ -141,7 +140,9 @@ def log_evaluation(subject: Subject, evaluated: Evaluated, files: Sequence[Path]
     """
     folder = evaluated.folder
     tracking = subject.logged.tracking
-    if tracking.uri is None or _is_logged(evaluated, tracking.uri):
+    told = {"uri": without_password(tracking.uri or ""), "at": evaluated.result.finished_at}
+    known = _read_logged(folder)
+    if tracking.uri is None or known.get(kind, {}).items() >= told.items():
         return ""
     metrics = {
         f"eval/{folder.name}/{name.partition('/')[2]}": value for name, value in evaluated.result.metrics.items()
@@ -152,8 +153,7 @@ def log_evaluation(subject: Subject, evaluated: Evaluated, files: Sequence[Path]
     )
     outcome = _log(subject, addition)
     if outcome.run_id is not None:
-        told = {"run_id": outcome.run_id, "uri": without_password(tracking.uri), "at": evaluated.result.finished_at}
-        write_json(folder.logged, told)
+        write_json(folder.logged, {**known, kind: {**told, "run_id": outcome.run_id}})
     if not outcome.problem:
         return ""
     return f"tracking store {outcome.problem}; everything is kept in {folder.path}, and the same command logs it later"
@@ -174,12 +174,12 @@ def _log(subject: Subject, addition: Addition) -> LogOutcome:
     return log_new_run(logged.tracking, logged.key, subject.title, run_params(subject.config), made)
 
 
-def _is_logged(evaluated: Evaluated, uri: str) -> bool:
+def _read_logged(folder: EvaluationFolder) -> dict[str, dict[str, Any]]:
+    """Return what the store has received already, by kind."""
     try:
-        told = read_json(evaluated.folder.logged)
+        return read_json(folder.logged)
     except (FileNotFoundError, ValueError):
-        return False
-    return (told.get("uri"), told.get("at")) == (without_password(uri), evaluated.result.finished_at)
+        return {}
 
 
 def _spec(
@@ -207,7 +207,8 @@ def _spec(
     is_own = subject.checkpoint.is_relative_to(subject.job.path)
     # Relative where the whole folder may be moved with it.
     path = os.path.relpath(subject.checkpoint, folder.path) if is_own else str(subject.checkpoint)
-    umask = os.umask(0)
+    # Whoever may see the job may see this, and nobody else.
+    umask = 0o777 & ~subject.job.path.stat().st_mode
     os.umask(umask)
     return EvaluationSpec(path, subject.sha256, split, tta, subject.is_foreign, identity, umask=umask)
 

@@ -11,6 +11,7 @@ from runners.contract.metrics import Split
 from sweeper.planning.compose import Composer
 from sweeper.planning.dataset import place_dataset, prepare_dataset
 from sweeper.planning.resolvers import register
+from sweeper.project.project import SHIPPED_CONF
 
 
 def compose_dataset(overrides: Sequence[str], split: Split, output_dir: Path, classes: list[str]) -> dict[str, Any]:
@@ -27,12 +28,10 @@ def compose_dataset(overrides: Sequence[str], split: Split, output_dir: Path, cl
     Raises:
         UserError: the option, a value, or the data set is wrong.
     """
-    import conf
-
     register()
     # Said here, classes are not looked for in a train split, which need not be there.
     known = f"dataset.classes=[{','.join(map(_quoted, classes))}]"
-    config = Composer.of_folder(Path(conf.__file__).parent).compose([*overrides, known])
+    config = Composer.of_folder(SHIPPED_CONF).compose([*overrides, known])
     with open_dict(config.dataset):
         config.dataset.classes = None  # which order the files have does not matter
     node = OmegaConf.to_container(config.dataset, resolve=True)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from runners.contract.errors import UserError
-from runners.contract.folder import AttemptFolder, JobFolder
+from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
+from runners.contract.plugin_sources import DIGEST
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome
 from runners.contract.yamlfile import load_yaml
 from sweeper.runs.addresses import FoundRun
+from sweeper.stored.plugin_copies import check_plugins
 from sweeper.tracking.run_log import LoggedRun
 
 BEST_PREFIX = "best/"
@@ -43,11 +45,15 @@ class Subject:
     stored: Mapping[str, float] = field(default_factory=dict)
 
 
-def subject_of(run: FoundRun) -> Subject:
+def subject_of(run: FoundRun, consented: str = "") -> Subject:
     """Return what a run has trained.
 
+    Args:
+        run: the run.
+        consented: digests of plug-ins of another's that may run (``trust_plugins=``).
+
     Raises:
-        UserError: it has not finished, or its checkpoint is not here.
+        UserError: it has not finished, its checkpoint is not here, or it imports code that may not run.
     """
     result = find_result(run.job)
     if result is None or result.checkpoint is None or result.checkpoint_sha256 is None:
@@ -58,10 +64,13 @@ def subject_of(run: FoundRun) -> Subject:
             f"checkpoint of {run.title} in {checkpoint}: no such file; the store of a run that trained elsewhere "
             "has it only with tracking.log_checkpoints=true"
         )
+    config = load_yaml(run.job.config.read_text(encoding="utf-8"))
+    if config.get(DIGEST):
+        check_plugins(SweepFolder(run.job.path.parent.parent), [config], consented)
     return Subject(
         run.job,
         run.title,
-        load_yaml(run.job.config.read_text(encoding="utf-8")),
+        config,
         checkpoint,
         result.checkpoint_sha256,
         run.logged,
