@@ -44,7 +44,7 @@ def find_data(data: Path | None, wanted: Mapping[Split, Path | None], images: Pa
     """Return the data set in a folder.
 
     Args:
-        data: the folder; where it is None, that of the named training file.
+        data: the folder; None: only the files that are named, of which train is one.
         wanted: annotation files that are named; None: there is no such split.
         images: the folder of all images, if it is named.
 
@@ -52,10 +52,9 @@ def find_data(data: Path | None, wanted: Mapping[Split, Path | None], images: Pa
         UserError: it is not there, or not what is wanted of it; with all problems of the images.
     """
     train = wanted.get("train")
-    if data is None and train is None:
-        raise UserError("no data in detsweep init: name its folder with data=FOLDER, or the file with train=FILE")
-    folder = data if data is not None or train is None else train.parent
-    assert folder is not None
+    folder = data if data is not None else train.parent if train is not None else None
+    if folder is None:
+        raise ValueError("either the data's folder or its training file is wanted")
     for setting, named in (("data", data), ("images", images)):
         if named is not None and not named.is_dir():
             raise UserError(f"folder missing in {setting}=: {named} ({_found(named)}); give the folder")

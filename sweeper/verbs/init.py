@@ -11,7 +11,7 @@ from runners.contract.errors import UserError
 from runners.contract.metrics import Split
 from sweeper.project.dataset_option import DatasetOption, checked_name, name_from
 from sweeper.project.found_data import FoundData, find_data
-from sweeper.project.project import MARKER, SHIPPED_CONF, find_project
+from sweeper.project.project import CONF, MARKER, OUTPUTS, SHIPPED_CONF, find_project
 from sweeper.project.starter_texts import RECIPE, StarterFile, option_file, starter_files
 from sweeper.project.starting import choose_conf, make_files
 from sweeper.verbs.words import did_you_mean
@@ -64,15 +64,22 @@ def run_init(words: Sequence[str]) -> int:
         raise UserError(
             f"a project already in {root}: {MARKER} is there; add a data set with detsweep init name=NAME data=FOLDER"
         )
+    if not asked.is_pointed and not root.is_dir():
+        raise UserError(
+            f"no data in detsweep init: {root} is not there yet, and holds none; name its folder with data=FOLDER"
+        )
     found = find_data(asked.data if asked.is_pointed else root, asked.splits, asked.images)
     name = checked_name(asked.name or name_from(found.root, root) or "own", SHIPPED_CONF)
     option = DatasetOption(name, found, _root_to_write(found, root, asked))
     if is_new:
-        files = starter_files(option, choose_conf(root), _has(root, "README.md"), _has(root, ".gitignore"))
+        conf = choose_conf(root)
+        files = starter_files(option, conf, _has(root, "README.md"), _has(root, ".gitignore"))
+        notes = _notes(root, conf)
     else:
-        files = [option_file(option, project.conf_name)]
+        files, notes = [option_file(option, project.conf_name)], []
     make_files(root, files)
-    print("\n".join(_told(root, files, option)))
+    first = f"recipe={RECIPE}" if is_new else f"dataset={name}"
+    print("\n".join([*_told(root, files, option), *notes, _next(root, first)]))
     return 0
 
 
@@ -132,8 +139,19 @@ def _told(root: Path, files: Sequence[StarterFile], option: DatasetOption) -> li
     lines = [f"made in {root}:", *(f"  {file.name:<{width}}  {file.purpose}" for file in files)]
     for split, found in option.data.splits.items():
         lines.append(f"{split}: {found.coco.path}, images in {found.image_dir}")
-    lines.append(f"classes: {option.classes_told}")
+    return [*lines, f"classes: {option.classes_told}"]
+
+
+def _notes(root: Path, conf: str) -> list[str]:
+    """Return what is worth telling of a folder that had something in it; said before anything is made."""
+    notes = []
+    if conf != CONF:
+        notes.append(f"note: {CONF}/ is another program's and stays as it is; detsweep's groups are in {conf}/")
+    if _has(root, ".gitignore"):
+        notes.append(f"note: your .gitignore stays as it is; add /{OUTPUTS}/ to it")
+    return notes
+
+
+def _next(root: Path, words: str) -> str:
     go = "" if Path.cwd().is_relative_to(root) else f"cd {shlex.quote(os.path.relpath(root))} && "
-    is_new = len(files) > 1
-    lines.append(f"next: {go}detsweep plan {f'recipe={RECIPE}' if is_new else f'dataset={option.name}'}")
-    return lines
+    return f"next: {go}detsweep plan {words}"

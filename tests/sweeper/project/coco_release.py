@@ -9,11 +9,11 @@ from PIL import Image
 
 
 def write_images(folder: Path, names: Sequence[str]) -> None:
-    """Write images of 40 x 30 pixels."""
+    """Write images of 64 x 48 pixels."""
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 30), (90, 120, 30)).save(path)
+        Image.new("RGB", (64, 48), (90, 120, 30)).save(path)
 
 
 def write_labels(
@@ -21,7 +21,7 @@ def write_labels(
 ) -> Path:
     """Write an annotation file; images take the classes in turn."""
     content: dict[str, Any] = {
-        "images": [{"id": n, "file_name": name, "width": 40, "height": 30} for n, name in enumerate(names)],
+        "images": [{"id": n, "file_name": name, "width": 64, "height": 48} for n, name in enumerate(names)],
         "categories": [{"id": n, "name": name} for n, name in enumerate(classes)],
     }
     if has_boxes:
