@@ -14,8 +14,8 @@ _SECTIONS = (
     ("start", ("init", "options", "train", "plan", "check")),
     ("look", ("status", "attach", "ls", "report", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
-    ("use", ("evaluate", "predict")),
-    ("keep and bring in", ("note", "import")),
+    ("use", ("evaluate", "predict", "ensemble")),
+    ("in and out", ("import", "note", "export")),
     ("look after", ("doctor", "sync", "clean", "completion")),
 )
 _TAIL = """\
