@@ -41,6 +41,10 @@ def plain_mm_config(mm_cfg: Config, plugins: Sequence[str] = ()) -> Config:
     if plain["optim_wrapper"]["type"] == "AutocastOptimWrapper":
         # The same on a GPU; on the CPU, mmengine's own wrapper refuses.
         plain["optim_wrapper"]["type"] = "AmpOptimWrapper"
+    if plain["test_dataloader"] is None and plain["val_dataloader"] is not None:
+        # MMDetection's functions look there for what is done with an image.
+        plain["test_dataloader"], plain["test_evaluator"] = plain["val_dataloader"], plain["val_evaluator"]
+        plain["test_cfg"] = {"type": "TestLoop"}
     has_own = bool(_types(plain["train_dataloader"]).intersection(OWN_TRANSFORMS))
     imports = [*([TRANSFORMS_MODULE] if has_own else []), *plugins]
     if imports:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import yaml
 
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.records import AttemptResult
+from sweeper.cli import main
 
 pytestmark = pytest.mark.train
 
@@ -84,6 +86,84 @@ def test_the_good_job_leaves_what_the_folder_contract_promises(
     assert config["title"] == "faster-rcnn_resnet18_fpn_sgd_96_scratch_narrow_lr=0.02"
     assert config["lr_effective"] == pytest.approx(0.02 * 4 / 16)
     assert not config.keys() & {"gpus", "tracking", "output_dir", "hydra"}
+
+
+# A process that knows mmengine, mmcv and mmdet alone. mmcv-lite lacks compiled operators, which only our bridge serves
+# here: that is all of ours that it may import, before everything else.
+PLAIN = """
+import json, sys
+from pathlib import Path
+
+import runners.ops
+runners.ops.install()
+OURS = ("runners", "sweeper", "reports", "conf", "hydra_plugins")
+for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
+    if not name.startswith("runners.ops"):
+        del sys.modules[name]
+
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in OURS:
+            raise ImportError(f"{name} is not there without detsweep")
+
+
+sys.meta_path.insert(0, Refuse())
+from mmdet.apis import inference_detector, init_detector
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+*folders, rotated, image = map(Path, sys.argv[1:])
+found = {}
+for number, folder in enumerate(folders):
+    config = next(path for path in (folder / "config.py",) if path.is_file())
+    weights = next(folder.rglob("*best.pth"))
+    cfg = Config.fromfile(config)
+    cfg.work_dir, cfg.load_from = f"work{number}", str(weights)
+    cfg.test_evaluator.outfile_prefix = f"results{number}"
+    Runner.from_cfg(cfg).test()
+    model = init_detector(str(config), str(weights), device="cpu")
+    boxes = inference_detector(model, str(image)).pred_instances
+    results = json.loads(Path(f"results{number}.bbox.json").read_text())
+    found[str(folder)] = [results, boxes.bboxes.tolist(), model.dataset_meta["classes"]]
+sys.path.insert(0, str(rotated))
+init_detector(str(rotated / "config.py"), str(rotated / "best.pth"), device="cpu")
+left = [name for name in sys.modules if name.split(".")[0] in OURS and not name.startswith("runners.ops")]
+Path("found.json").write_text(json.dumps({"found": found, "ours": left}))
+"""
+
+
+def test_an_exported_run_gives_its_stored_predictions_in_plain_mmdetection(
+    swept: tuple[SweepFolder, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    good = job(swept[0], 1)
+    rotated = JobFolder(shutil.copytree(good.path, tmp_path / "rotated"))
+    text = rotated.mmdet_config.read_text().replace("dict(type='PackDetInputs')", "dict(type='RandomRotate90')", 1)
+    text += "custom_imports = dict(imports=['runners.transforms'], allow_failed_imports=False)\n"
+    rotated.mmdet_config.write_text(text)
+    exported = tmp_path / "exported"
+    for source, target in ((good, exported), (rotated, tmp_path / "exported-rotated")):
+        assert main(["export", str(source.path), str(target)]) == 0
+    config = yaml.safe_load(good.config.read_text())["dataset"]
+    truth = json.loads(Path(config["root"], config["test"]["ann_file"]).read_text())["images"]
+    image = Path(config["root"], config["test"]["image_dir"], truth[0]["file_name"])
+    words = [str(exported), str(good.path), str(tmp_path / "exported-rotated"), str(image)]
+    shown = subprocess.run([sys.executable, "-c", PLAIN, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told["ours"] == []
+    stored = json.loads((good.predictions / "a1_test.json").read_text())
+    assert len(stored) > 20
+    by_score = sorted(stored, key=lambda d: (d["image_id"], d["category_id"], -d["score"], d["bbox"]))
+    for results, boxes, classes in told["found"].values():
+        assert classes == config["classes"]
+        assert len(results) == len(stored)
+        again = sorted(results, key=lambda d: (d["image_id"], d["category_id"], -d["score"], d["bbox"]))
+        for one, other in zip(again, by_score, strict=True):
+            assert (one["image_id"], one["category_id"]) == (other["image_id"], other["category_id"])
+            assert one["score"] == pytest.approx(other["score"], abs=1e-6)
+            assert one["bbox"] == pytest.approx(other["bbox"], abs=1e-3)  # they are stored to a thousandth of a pixel
+        assert len(boxes) == sum(d["image_id"] == truth[0]["id"] for d in stored)
 
 
 def test_mlflow_holds_a_parent_and_a_run_per_job(
