@@ -95,11 +95,13 @@ def overlap(box: Array, others: Array) -> Array:
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = np.clip(sides, 0.0, None).prod(axis=1)
     together = _area(box[None]) + _area(others) - shared
-    return np.divide(shared, together, out=np.zeros_like(shared), where=together > 0)
+    shares: Array = np.divide(shared, together, out=np.zeros_like(shared), where=together > 0)
+    return shares
 
 
 def _area(boxes: Array) -> Array:
-    return np.asarray(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None).prod(axis=1), dtype=np.float64)
+    area: Array = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None).prod(axis=1)
+    return area
 
 
 def _gathered(members: Sequence[Boxes], weights: Sequence[float], skip_score: float) -> tuple[Array, Array]:
