@@ -37,6 +37,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
         versions={name: str(version) for name, version in (sweep.get("versions") or {}).items()},
         started_at=events[0]["at"] if events else None,
         ended_at=events[-1]["at"] if events else None,
+        hypothesis=(sweep.get("settings") or {}).get("hypothesis"),
     )
     last = _last_events(events)
     planned = {"state": JobState.PLANNED.value}
@@ -48,6 +49,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
             event=last.get(str(job["id"]), planned),
             varied=_varied(job["overrides"], sweep["axes"]),
             dataset=datasets[str(job["fingerprint"])],
+            recipe=str(job.get("recipe") or ""),
             parts=parts,
         )
         for job in sweep["jobs"]
@@ -65,6 +67,7 @@ def _read_job(
     event: Mapping[str, Any],
     varied: Mapping[str, str],
     dataset: Mapping[str, Any],
+    recipe: str,
     parts: YamlParts,
 ) -> RunRecord:
     metrics, curves = read_measured(folder)
@@ -91,6 +94,7 @@ def _read_job(
         labelled=dataset["labelled"],
         folder=folder.path,
         noted=read_noted(folder),
+        recipe=recipe,
     )
 
 

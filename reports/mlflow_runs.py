@@ -182,6 +182,7 @@ def sweep_record(run: "Run") -> SweepRecord:
         versions=_versions(tags),
         started_at=run.info.start_time / 1000,
         ended_at=None if run.info.end_time is None else run.info.end_time / 1000,
+        hypothesis=json.loads(tags["detsweep.hypothesis"]) if "detsweep.hypothesis" in tags else None,
     )
 
 

@@ -55,13 +55,16 @@ class SectionView:
     warning: str
 
 
-def html_page(runs: RunSet, sections: Sequence[Section], displayed: Sequence[Table] = ()) -> str:
+def html_page(
+    runs: RunSet, sections: Sequence[Section], displayed: Sequence[Table] = (), leading: Sequence[Table] = ()
+) -> str:
     """Return the page. Every name in it is escaped, and its policy lets no other script run and nothing be fetched.
 
     Args:
         runs: what the report is about.
         sections: its data sets.
         displayed: tables of others, shown behind all else.
+        leading: tables that are to be seen first.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -79,6 +82,7 @@ def html_page(runs: RunSet, sections: Sequence[Section], displayed: Sequence[Tab
         sweeps=runs.sweeps,
         sections=[_view(section) for section in sections],
         displayed=displayed,
+        leading=leading,
         has_others=bool(displayed) or any(run.noted for run in runs.runs),
         frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
         style=Markup(style),

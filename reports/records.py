@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runners.contract import metrics as names
 from runners.contract.notes import Note
@@ -57,6 +58,7 @@ class SweepRecord:
         versions: versions of the programs that trained.
         started_at: wall-clock seconds since the epoch, if known.
         ended_at: the same, of the last thing that happened.
+        hypothesis: the claim that it puts to the test, as it stood in the config; None if it has none.
     """
 
     sweep_id: str
@@ -66,6 +68,7 @@ class SweepRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     started_at: float | None = None
     ended_at: float | None = None
+    hypothesis: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from reports.neutral import markdown_text
 from reports.page import html_page
 from reports.read import Experiment, read_runs
 from reports.records import RunRecord, RunSet
+from reports.replicates import read_elsewhere
 from reports.section import Section, split_sections
 from reports.table import Table
+from reports.verdicts import SweepVerdicts, judge_sweeps, verdict_table
 from runners.contract.displayed import read_displayed
 from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import write_text
@@ -33,6 +35,8 @@ class Report:
         markdown: the tables.
         csv: one file per table, and `runs.csv` with every recorded number.
         displayed: tables of others, which belong to no data set here.
+        verdicts: what the sweeps' hypotheses came to; empty without any.
+        leading: the tables that are to be seen first, which belong to no one data set: the verdicts.
     """
 
     title: str
@@ -41,11 +45,13 @@ class Report:
     markdown: Path
     csv: tuple[Path, ...]
     displayed: tuple[Table, ...] = ()
+    verdicts: tuple[SweepVerdicts, ...] = ()
+    leading: tuple[Table, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables, data set by data set, and behind them those of others."""
-        return (*(table for section in self.sections for table in section.tables), *self.displayed)
+        """All tables: verdicts, then data set by data set, and behind them those of others."""
+        return (*self.leading, *(table for section in self.sections for table in section.tables), *self.displayed)
 
 
 def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path | None = None) -> Report:
@@ -62,13 +68,17 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
     runs = read_runs(source)
     sections = split_sections(runs)
     beside = source.path.parent if isinstance(source, SweepFolder) else None
+    elsewhere = read_elsewhere(source, runs.runs) if isinstance(source, SweepFolder) and _has_claims(runs) else []
+    verdicts = judge_sweeps(runs, elsewhere)
+    leading = (verdict_table(verdicts),) if verdicts else ()
     displayed = displayed_tables(read_displayed(folder) if (folder := output_dir or beside) else [])
     out.mkdir(parents=True, exist_ok=True)
-    tables = [*_csv_files(sections, runs.runs), *((f"{table.name}.csv", csv_table(table)) for table in displayed)]
+    alone = ((f"{table.name}.csv", csv_table(table)) for table in (*leading, *displayed))
+    tables = [*_csv_files(sections, runs.runs), *alone]
     for name, text in tables:
         write_text(out / name, text)
-    write_text(out / MARKDOWN, _markdown(runs, sections, displayed))
-    write_text(out / PAGE, html_page(runs, sections, displayed))
+    write_text(out / MARKDOWN, _markdown(runs, leading, sections, displayed))
+    write_text(out / PAGE, html_page(runs, sections, displayed, leading))
     return Report(
         title=runs.title,
         sections=sections,
@@ -76,6 +86,8 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
         markdown=out / MARKDOWN,
         csv=tuple(out / name for name, _ in tables),
         displayed=displayed,
+        verdicts=tuple(verdicts),
+        leading=leading,
     )
 
 
@@ -87,8 +99,12 @@ def _csv_files(sections: Sequence[Section], runs: Sequence[RunRecord]) -> Iterat
     yield RUNS, csv_runs(runs)
 
 
-def _markdown(runs: RunSet, sections: Sequence[Section], displayed: Sequence[Table]) -> str:
-    parts = [f"# {markdown_text(runs.title)}\n"]
+def _has_claims(runs: RunSet) -> bool:
+    return any(sweep.hypothesis is not None for sweep in runs.sweeps)
+
+
+def _markdown(runs: RunSet, leading: Sequence[Table], sections: Sequence[Section], displayed: Sequence[Table]) -> str:
+    parts = [f"# {markdown_text(runs.title)}\n", *map(markdown_table, leading)]
     for section in sections:
         parts.append(f"{markdown_text(section.title)}\n")
         parts += [markdown_table(table) for table in section.tables]

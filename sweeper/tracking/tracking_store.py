@@ -54,6 +54,13 @@ def version_tags(versions: Mapping[str, str]) -> dict[str, str]:
     return {f"detsweep.version.{package}": version for package, version in versions.items()}
 
 
+def sweep_tags(command: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a sweep's own run carries: its command, and the claim that it puts to the test."""
+    claim = settings.get("hypothesis")
+    told = {} if claim is None else {"detsweep.hypothesis": json.dumps(claim, ensure_ascii=False)}
+    return {"detsweep.command": shlex.join(command), **told}
+
+
 def run_tags() -> dict[str, str]:
     """Return what every run of a sweep carries: the versions of the stack, and the commit it was started from."""
     commit = git_commit()

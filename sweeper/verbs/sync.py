@@ -1,6 +1,5 @@
 """``detsweep sync``: what a sweep's folders hold and its tracking store does not is shipped now."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from sweeper.stored.journal import Journal
 from sweeper.tracking.outbox import Pointer
 from sweeper.tracking.tracked_job import tracked_job
 from sweeper.tracking.tracking import Tracker, TrackingSettings
-from sweeper.tracking.tracking_store import tracking_settings, version_tags
+from sweeper.tracking.tracking_store import sweep_tags, tracking_settings, version_tags
 from sweeper.verbs.report import open_console
 
 # A person waits for this one: longer than for the end of a sweep, and not for ever.
@@ -74,8 +73,8 @@ def ship_stored(
     tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
     tags = version_tags(left.versions)
     axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
-    command = {"detsweep.command": shlex.join(stored.command)}
-    tracker.open_sweep(sweep.sweep_id, axes, {**tags, **command}, left.started_at)
+    tags_of_sweep = sweep_tags(stored.command, stored.plan.settings)
+    tracker.open_sweep(sweep.sweep_id, axes, {**tags, **tags_of_sweep}, left.started_at)
     ship_left(tracker, stored.plan.jobs, sweep, left)
     _ship_answers(tracker, stored.plan.jobs, sweep, left)
     is_done = all(state.is_terminal for state in left.states.values())

@@ -27,7 +27,7 @@ from sweeper.stored.processes import birth_of, boot_id
 from sweeper.stored.sweep_folder import UMASKS
 from sweeper.stored.versions import stack_versions
 from sweeper.tracking.tracking import Tracker
-from sweeper.tracking.tracking_store import page_lines, run_tags, tracking_settings
+from sweeper.tracking.tracking_store import page_lines, run_tags, sweep_tags, tracking_settings
 from sweeper.verbs.detach import notify_started
 from sweeper.verbs.report import try_report
 from sweeper.verbs.sync import ship_left
@@ -89,7 +89,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
         tracker = Tracker(tracking, folder, progress.say)
         tags = run_tags()
         axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
-        tracker.open_sweep(folder.sweep_id, axes, {**tags, **run.tags, "detsweep.command": shlex.join(run.command)})
+        tracker.open_sweep(folder.sweep_id, axes, {**tags, **run.tags, **sweep_tags(run.command, plan.settings)})
         if run.left is not None and tracking.uri is not None:
             ship_left(tracker, plan.jobs, folder, run.left)
         controller = Controller(

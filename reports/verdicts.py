@@ -1,0 +1,176 @@
+"""The verdicts of a report: what its sweeps' hypotheses came to, as tables and as lines."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.judging.arms import CellRuns, find_cells, other_recipes
+from reports.judging.decision import Word
+from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, judge
+from reports.judging.wording import (
+    claim_words,
+    effect_words,
+    metric_words,
+    more_seeds,
+    outlook_words,
+    signed,
+    unit_words,
+    verdict_words,
+)
+from reports.records import RunRecord, RunSet, SweepRecord
+from reports.table import Cell, Column, Row, Table, Tone, missing_cell, text_cell
+from runners.contract.errors import UserError
+from runners.contract.hypothesis import read_hypothesis
+
+NAME = "verdicts"
+_TONES = {Word.BETTER: Tone.BEST, Word.WORSE: Tone.BAD}
+# What no interval of these covers; said with every verdict.
+NOT_COVERED = (
+    "Not covered by the intervals: another training set, labelling errors, other hyper-parameters, "
+    "images of another kind."
+)
+
+
+@dataclass(frozen=True)
+class SweepVerdicts:
+    """What one sweep's hypothesis came to.
+
+    Attributes:
+        sweep_id: the sweep that put it to the test.
+        judged: None where nothing could be judged.
+        problem: why; empty otherwise.
+        next_command: trains only the seeds that would decide; empty if none would, or none is needed.
+    """
+
+    sweep_id: str
+    judged: JudgedHypothesis | None
+    problem: str = ""
+    next_command: str = ""
+
+
+def judge_sweeps(runs: RunSet, elsewhere: Sequence[RunRecord] = ()) -> list[SweepVerdicts]:
+    """Judge the hypothesis of every sweep that has one.
+
+    Args:
+        runs: what the report is about.
+        elsewhere: runs of other sweeps; replicates of an arm count, and others may lend what they know of the noise.
+    """
+    versions = {sweep.sweep_id: sweep.versions for sweep in runs.sweeps}
+    return [
+        _judge_sweep(sweep, runs.runs, elsewhere, versions) for sweep in runs.sweeps if sweep.hypothesis is not None
+    ]
+
+
+def _judge_sweep(
+    sweep: SweepRecord,
+    runs: Sequence[RunRecord],
+    elsewhere: Sequence[RunRecord],
+    versions: Mapping[str, Mapping[str, str]],
+) -> SweepVerdicts:
+    try:
+        hypothesis = read_hypothesis(sweep.hypothesis or {}, f"sweep {sweep.sweep_id}")
+        own = [run for run in runs if run.sweep_id == sweep.sweep_id]
+        others = [run for run in (*runs, *elsewhere) if run.sweep_id != sweep.sweep_id]
+        cells = find_cells(hypothesis, own, others)
+        judged = judge(hypothesis, cells, _lenders(cells, others), versions)
+    except UserError as error:
+        # A report must not fail because of one hypothesis.
+        return SweepVerdicts(sweep.sweep_id, None, error.problems[0])
+    return SweepVerdicts(sweep.sweep_id, judged, "", more_seeds(judged, sweep.command))
+
+
+def _lenders(cells: Sequence[CellRuns], others: Sequence[RunRecord]) -> list[CellRuns]:
+    """Return other recipes on the same data, trained as long: their seeds' noise may be borrowed."""
+    alike = {_kind(run) for cell in cells for run in cell.runs}
+    return other_recipes(cells, [run for run in others if run.has_result and _kind(run) in alike])
+
+
+def _kind(run: RunRecord) -> tuple[str, str, str, str]:
+    params = run.params
+    return run.fingerprint, params.get("fold", ""), params.get("n_epochs", ""), params.get("schedule", "")
+
+
+def verdict_table(found: Sequence[SweepVerdicts]) -> Table:
+    """Return a row for each comparison: answer, gain with its interval, seeds, what else differs."""
+    rows = [row for verdicts in found for row in _rows(verdicts)]
+    return Table(
+        name=NAME,
+        title="Verdicts",
+        columns=tuple(
+            Column(title, is_number=False)
+            for title in ("question", "by", "answer", "difference", "seeds", "what else differs")
+        ),
+        rows=rows,
+        notes=list(_notes(found)) if rows else (),
+    )
+
+
+def _rows(verdicts: SweepVerdicts) -> Iterator[Row]:
+    if verdicts.judged is None:
+        yield Row(verdicts.sweep_id, [missing_cell(f"not judged: {verdicts.problem}"), *[missing_cell()] * 5])
+        return
+    for claim in verdicts.judged.claims:
+        for step in claim.steps:
+            yield Row(verdicts.sweep_id, _cells(step))
+
+
+def _cells(step: JudgedStep) -> list[Cell]:
+    question = f"{step.comparison.treatment} over {step.comparison.baseline}"
+    by = metric_words(step.question.metric)
+    n_treated, n_base = step.n_seeds
+    seeds = text_cell(f"{n_treated} + {n_base}")
+    if step.verdict is None:
+        answer = missing_cell(f"not judged: {step.problem}")
+        return [text_cell(question), text_cell(by), answer, missing_cell(), seeds, missing_cell()]
+    tone = _TONES.get(step.verdict.word, Tone.PLAIN)
+    differs = "; ".join(map(str, step.differences)) or "nothing"
+    return [
+        text_cell(question),
+        text_cell(by),
+        text_cell(verdict_words(step.verdict), tone, step.verdict.reason),
+        text_cell(effect_words(step)),
+        seeds,
+        text_cell(differs),
+    ]
+
+
+def _notes(found: Sequence[SweepVerdicts]) -> Iterator[str]:
+    yield (
+        "Difference of the arms' means and its interval: noise of seeds and of images; AP in points. "
+        "better: the interval lies above the smallest difference that matters."
+    )
+    for verdicts in found:
+        if verdicts.judged is not None:
+            yield from _claim_notes(verdicts.judged)
+        if verdicts.next_command:
+            yield f"next: {verdicts.next_command}"
+    yield NOT_COVERED
+
+
+def _claim_notes(judged: JudgedHypothesis) -> Iterator[str]:
+    hypothesis = judged.hypothesis
+    margins = ", ".join(
+        f"{signed(question.margin, question).lstrip('+')}{unit_words(question)} of {metric_words(question.metric)}"
+        for question in hypothesis.questions
+    )
+    yield f"{hypothesis.name}: {hypothesis.claim} What matters: {margins}."
+    for claim in judged.claims:
+        yield from _lines_of(claim)
+
+
+def _lines_of(claim: JudgedClaim) -> Iterator[str]:
+    if claim.is_ordered and len(claim.steps) > 1:
+        yield f"{metric_words(claim.question.metric)}: {claim_words(claim)}"
+    for step in claim.steps:
+        arms = f"{step.comparison.treatment} over {step.comparison.baseline}, {metric_words(step.question.metric)}"
+        if step.verdict is not None and step.verdict.reason:
+            yield f"{arms}: {step.verdict.reason}"
+        told = outlook_words(step)
+        if told:
+            yield f"{arms}: {told}"
+        if step.verdict is not None and step.verdict.effect.donors is not None:
+            yield f"{arms}: seed noise partly borrowed from {step.verdict.effect.donors.n_arms} arms"
+        if step.verdict is not None and len(step.verdict.effect.block_differences) > 1:
+            shown = ", ".join(signed(value, step.question) for value in step.verdict.effect.block_differences)
+            disagree = len({value > 0 for value in step.verdict.effect.block_differences}) > 1
+            yield f"{arms}, block by block: {shown}{'; the blocks disagree' if disagree else ''}"
+        yield from (f"left out: {line}" for line in step.left_out)

@@ -1,0 +1,132 @@
+"""A hypothesis judged from runs: which runs count, which words come out, what downgrades them, what would decide."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reports.judging.arms import find_cells, other_recipes
+from reports.judging.decision import Word
+from reports.judging.judge import JudgedHypothesis, judge
+from reports.judging.wording import more_seeds, outlook_words, step_words
+from reports.records import RunRecord
+from runners.contract.hypothesis import Hypothesis, Question
+from runners.contract.remarks import Remark, RemarkKind
+from runners.contract.states import JobState
+from tests.reports.judging.judged_sweep import CLAIM, write_arms, write_run, write_truth
+
+
+def judged(runs: list[RunRecord], claim: Hypothesis = CLAIM, others: list[RunRecord] | None = None) -> JudgedHypothesis:
+    cells = find_cells(claim, runs, others or [])
+    return judge(claim, cells, other_recipes(cells, others or []))
+
+
+def test_a_clear_gain_is_better_and_the_same_recipe_twice_is_not(tmp_path: Path) -> None:
+    clear = judged(write_arms(tmp_path / "clear", {"fpn": 0.5, "pafpn": 0.9}))
+    assert clear.claims[0].word is Word.BETTER
+    (step,) = clear.claims[0].steps
+    assert step.n_seeds == (4, 4)
+    assert step.means is not None
+    assert step.verdict is not None
+    assert step.verdict.effect.difference == pytest.approx(step.means[0] - step.means[1])
+    assert "pafpn over fpn, val mAP50: better; +" in step_words(step)
+    equal = judged(write_arms(tmp_path / "equal", {"fpn": 0.7, "pafpn": 0.7}))
+    assert equal.claims[0].word is not Word.BETTER
+
+
+def test_a_loss_is_better_when_it_is_lower(tmp_path: Path) -> None:
+    claim = replace(CLAIM, questions=(Question("train/loss", 0.02),))
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    (step,) = judged(runs, claim).claims[0].steps
+    assert step.word is Word.BETTER
+    assert "train loss: better; -0.40" in step_words(step)
+    assert step.n_objects is None
+
+
+def test_runs_of_other_sweeps_count_as_replicates_and_others_lend(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.6}, n_seeds=2)
+    elsewhere = [
+        write_run(tmp_path, first + seed, arm, seed, rate, sweep_id="earlier")
+        for first, arm, rate in ((50, "fpn", 0.5), (60, "pafpn", 0.6))
+        for seed in (1, 2)
+    ]
+    (step,) = judged(runs, others=elsewhere).claims[0].steps
+    assert step.n_seeds == (3, 3)  # seed 1 was trained twice, and counts once
+    lenders = [
+        write_run(tmp_path, 100 + 10 * arm + seed, "other", seed, 0.6, sweep_id="earlier", recipe=f"other {arm}")
+        for arm in range(3)
+        for seed in range(3)
+    ]
+    (step,) = judged(runs, others=lenders).claims[0].steps
+    assert step.verdict is not None
+    assert step.verdict.effect.donors is not None
+    assert "partly borrowed from 3 arms" in step_words(step)
+
+
+def test_two_seeds_lean_and_the_command_for_the_rest_is_given(tmp_path: Path) -> None:
+    found = judged(write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9}, n_seeds=2))
+    assert found.claims[0].word is Word.UNDECIDED
+    command = more_seeds(found, ["detsweep", "train", "hypothesis=neck", "dataset.root=my data", "seed=0,1"])
+    assert command == "detsweep train hypothesis=neck 'dataset.root=my data' seed=2"
+    assert outlook_words(found.claims[0].steps[0]) == "3 seeds in each arm would probably decide"
+
+
+def test_what_differs_beside_the_axis_downgrades_unless_it_is_accepted(tmp_path: Path) -> None:
+    write_truth(tmp_path)
+    runs = [
+        write_run(tmp_path, 10 * number + seed, arm, seed, rate, {"lr": lr})
+        for number, (arm, rate, lr) in enumerate((("fpn", 0.5, "0.02"), ("pafpn", 0.9, "0.01")))
+        for seed in range(3)
+    ]
+    (step,) = judged(runs).claims[0].steps
+    assert step.word is Word.UNDECIDED
+    assert [str(one) for one in step.differences] == ["optimizer.lr: 0.01 against 0.02"]
+    assert "not only the axis differs: optimizer.lr" in step_words(step)
+    accepting = replace(CLAIM, accepts={"optimizer.lr": "as published"})
+    (step,) = judged(runs, accepting).claims[0].steps
+    assert step.word is Word.BETTER
+    assert "accepted: as published" in str(step.differences[0])
+
+
+def test_a_retry_and_lost_seeds_are_told(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    runs[0] = replace(runs[0], remarks=(Remark(RemarkKind.OUT_OF_MEMORY, "2 x 2"),))
+    runs[-1] = replace(runs[-1], state=JobState.FAILED, failure="loss is NaN")
+    (step,) = judged(runs).claims[0].steps
+    assert {one.key for one in step.differences} == {"batch split", "lost seeds"}
+
+
+def test_pruned_arms_and_missing_ones_are_not_judged(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    pruned = [*runs[:-1], replace(runs[-1], state=JobState.PRUNED)]
+    assert "pruned" in judged(pruned).claims[0].steps[0].problem
+    found = judged(runs[:4])
+    assert found.claims[0].word is None
+    assert found.claims[0].steps[0].problem == "no finished run of pafpn"
+
+
+def test_few_objects_are_shown_and_not_judged(tmp_path: Path) -> None:
+    claim = replace(CLAIM, questions=(Question("val/bbox_mAP_s", 0.01),))
+    (step,) = judged(write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9}), claim).claims[0].steps
+    assert step.word is None
+    assert step.problem.startswith("0 objects in 0 images")
+
+
+def test_an_order_needs_every_step_and_two_metrics_are_a_family(tmp_path: Path) -> None:
+    claim = replace(CLAIM, arms=("a", "b", "c"))
+    runs = write_arms(tmp_path / "order", {"a": 0.3, "b": 0.6, "c": 0.6})
+    found = judged(runs, claim)
+    assert found.claims[0].is_ordered
+    assert [step.comparison.treatment for step in found.claims[0].steps] == ["b", "c"]
+    assert found.claims[0].word is not Word.BETTER
+    both = replace(CLAIM, questions=(CLAIM.questions[0], Question("train/loss", 0.02)))
+    found = judged(write_arms(tmp_path / "family", {"fpn": 0.5, "pafpn": 0.9}), both)
+    levels = sorted(claim.steps[0].verdict.alpha for claim in found.claims if claim.steps[0].verdict)
+    assert levels == pytest.approx([0.025, 0.05])
+
+
+def test_runs_on_other_images_are_not_compared(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path / "one", {"fpn": 0.5}) + write_arms(tmp_path / "other", {"pafpn": 0.9})
+    path = tmp_path / "other" / "val.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("paper", "papier"), encoding="utf-8")
+    assert judged(runs).claims[0].steps[0].problem == "the arms were evaluated on different images"
