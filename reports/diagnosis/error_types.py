@@ -62,12 +62,15 @@ class _Image(NamedTuple):
     is_missed: NDArray[np.bool_]
 
 
-def find_errors(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]]) -> Findings:
+def find_errors(
+    truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]], found_iou: float = FOUND_IOU
+) -> Findings:
     """Return the error type of every detection and of every missed object of a run.
 
     Args:
         truth: content of a COCO annotation file; boxes xywh in original pixels.
         detections: COCO results: ``image_id``, ``category_id``, ``bbox`` (xywh in original pixels), ``score`` (0-1).
+        found_iou: the overlap from which on an object is found, above `NEAR_IOU` to 1.
     """
     in_file = np.array([image["id"] for image in truth["images"]], dtype=np.int64)
     image_ids = np.sort(in_file)
@@ -81,6 +84,7 @@ def find_errors(truth: Mapping[str, Any], detections: Sequence[Mapping[str, Any]
         _look_at(
             found.keep(slice(starts[1][place], starts[1][place + 1])),
             objects.keep(slice(starts[0][place], starts[0][place + 1])),
+            found_iou,
         )
         for place in range(len(in_file))
     ]
@@ -157,7 +161,7 @@ def _counts(objects: _Entries, class_ids: NDArray[np.int64], image_of: NDArray[n
     return counts
 
 
-def _look_at(detections: _Entries, objects: _Entries) -> _Image:
+def _look_at(detections: _Entries, objects: _Entries, found_iou: float) -> _Image:
     counted = np.flatnonzero(~objects.is_crowd)
     n_detections = len(detections.number)
     labels = Objects(objects.boxes, np.zeros(len(objects.number)), objects.is_crowd)
@@ -165,11 +169,11 @@ def _look_at(detections: _Entries, objects: _Entries) -> _Image:
     same = detections.class_id[:, None] == objects.class_id[None, :]
     iou, same_counted = overlaps[:, counted], same[:, counted]
     own = np.where(same_counted, iou, 0.0)
-    taken = _take(own)
+    taken = _take(own, found_iou)
     is_found = np.zeros(len(counted), bool)
     is_found[taken[taken >= 0]] = True
-    on_crowd = (same & (overlaps > FOUND_IOU))[:, objects.is_crowd].any(axis=1)
-    error, at = _types(taken, iou, own, np.where(same_counted, 0.0, iou), own * is_found)
+    on_crowd = (same & (overlaps > found_iou))[:, objects.is_crowd].any(axis=1)
+    error, at = _types(taken, iou, own, np.where(same_counted, 0.0, iou), own * is_found, found_iou)
     # Of those that a better class or box would bring to one object, the first would find it: the highest score.
     repairs = np.flatnonzero((error == ErrorType.CLASSIFICATION) | (error == ErrorType.LOCALISATION))
     repairs = repairs[~is_found[at[repairs]]]
@@ -186,13 +190,13 @@ def _look_at(detections: _Entries, objects: _Entries) -> _Image:
     return _Image(error, object_at, overlap, on_crowd & (taken < 0), is_repaired, is_unfound, is_missed)
 
 
-def _take(own: NDArray[np.float64]) -> NDArray[np.int64]:
+def _take(own: NDArray[np.float64], found_iou: float) -> NDArray[np.int64]:
     """Return (D,) which object each detection finds, -1 for none; (D, G) overlaps with objects of its own class."""
     taken = np.full(len(own), -1)
     free = own.copy()
-    for number in np.flatnonzero((own >= FOUND_IOU).any(axis=1)):
+    for number in np.flatnonzero((own >= found_iou).any(axis=1)):
         best = free[number].argmax()
-        if free[number, best] >= FOUND_IOU:
+        if free[number, best] >= found_iou:
             taken[number] = best
             free[:, best] = 0.0
     return taken
@@ -204,6 +208,7 @@ def _types(
     own: NDArray[np.float64],
     other: NDArray[np.float64],
     own_found: NDArray[np.float64],
+    found_iou: float,
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Return (D,) error types, and (D,) the object that each concerns, -1 for none.
 
@@ -213,6 +218,7 @@ def _types(
         own: (D, G) those with objects of the same class, else 0.
         other: (D, G) those with objects of other classes, else 0.
         own_found: (D, G) those with objects of the same class that were found, else 0.
+        found_iou: the overlap from which on an object is found.
     """
     error, at = np.full(len(taken), ErrorType.BACKGROUND, np.int8), np.full(len(taken), -1)
     if iou.size:
@@ -223,9 +229,9 @@ def _types(
         for holds, kind, concerns in (
             (np.full(len(taken), True), ErrorType.BOTH, at_any),
             (iou[rows, at_any] <= NEAR_IOU, ErrorType.BACKGROUND, none),
-            (own_found[rows, at_found] >= FOUND_IOU, ErrorType.DUPLICATE, at_found),
-            (other[rows, at_other] >= FOUND_IOU, ErrorType.CLASSIFICATION, at_other),
-            ((own_iou >= NEAR_IOU) & (own_iou <= FOUND_IOU), ErrorType.LOCALISATION, at_own),
+            (own_found[rows, at_found] >= found_iou, ErrorType.DUPLICATE, at_found),
+            (other[rows, at_other] >= found_iou, ErrorType.CLASSIFICATION, at_other),
+            ((own_iou >= NEAR_IOU) & (own_iou <= found_iou), ErrorType.LOCALISATION, at_own),
             (taken >= 0, ErrorType.NONE, taken),
         ):
             error[holds], at[holds] = kind, concerns[holds]

@@ -24,7 +24,7 @@ NAMES = {
 }
 
 
-def by_tidecv(truth: dict[str, Any], detections: list[dict[str, Any]]) -> Any:
+def by_tidecv(truth: dict[str, Any], detections: list[dict[str, Any]], found_iou: float = 0.5) -> Any:
     """Return a run of the tidecv package."""
     tidecv = pytest.importorskip("tidecv")
     labelled, found = tidecv.Data("truth", max_dets=100), tidecv.Data("found")
@@ -37,7 +37,7 @@ def by_tidecv(truth: dict[str, Any], detections: list[dict[str, Any]]) -> Any:
         add(entry["image_id"], entry["category_id"], entry["bbox"])
     for entry in detections:
         found.add_detection(entry["image_id"], entry["category_id"], entry["score"], entry["bbox"])
-    tide = tidecv.TIDE()
+    tide = tidecv.TIDE(pos_threshold=found_iou)
     tide.evaluate(labelled, found, mode=tidecv.TIDE.BOX, name="run")
     return tide.runs["run"]
 
@@ -103,6 +103,12 @@ def test_overlaps_at_the_limits_fall_to_the_side_that_tidecv_has(seed: int) -> N
     findings = find_errors(truth, detections)
     assert {0.5, 1.0} <= set(findings.iou)
     assert our_numbers(findings) == pytest.approx(numbers_of_tidecv(by_tidecv(truth, detections)), abs=1e-6)
+
+
+def test_at_another_overlap_they_are_those_of_tidecv() -> None:
+    truth, detections = made_up(8)
+    ours, theirs = find_errors(truth, detections, found_iou=0.75), by_tidecv(truth, detections, found_iou=0.75)
+    assert our_numbers(ours) == pytest.approx(numbers_of_tidecv(theirs), abs=1e-6)
 
 
 def test_every_single_error_is_the_one_that_tidecv_sees() -> None:
