@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from runners.contract.coco import CocoFile
 from runners.contract.errors import UserError
 from runners.contract.metrics import Split
-from sweeper.project.label_files import find_label_files, folders_below
+from sweeper.project.label_files import find_label_files, folders_below, split_of
 
 # So many of a file's first images have to be in a folder for it to be theirs.
 N_LOOKED_AT = 5
@@ -86,7 +86,9 @@ def _find_images(split: Split, coco: CocoFile, folder: Path, images: Path | None
     beside = coco.path.parent
     near = [beside / split, beside / "images" / split, beside / "images", beside, beside.parent / "images"]
     asked = [images] if images is not None else [*near, *folders_below(folder), *folders_below(beside)]
-    looked_at = list(dict.fromkeys(path for path in asked if path is not None and path.is_dir()))
+    looked_at = [path for path in dict.fromkeys(asked) if path.is_dir()]
+    # Splits may use the same file names: a folder that speaks of this one comes first, one that speaks of another last.
+    looked_at.sort(key=lambda path: _strangeness(path, split, folder))
     for path in looked_at:
         if all((path / name).is_file() for name in names):
             return path
@@ -96,6 +98,11 @@ def _find_images(split: Split, coco: CocoFile, folder: Path, images: Path | None
         raise UserError(f"image missing in {there[0]}: {missing}, of {coco.path}; complete the images")
     where = str(images) if images is not None else f"{folder} and {len(looked_at)} folders below"
     raise UserError(f"images of {coco.path} not found in {where}: the first is {names[0]}; say images=FOLDER")
+
+
+def _strangeness(path: Path, split: Split, folder: Path) -> int:
+    spoken = split_of(path / "image", folder) if path.is_relative_to(folder) else None
+    return 0 if spoken == split else 1 if spoken is None else 2
 
 
 def _found(path: Path) -> str:

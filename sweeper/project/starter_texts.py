@@ -26,7 +26,10 @@ _LOCAL = """\
 # tracking.experiment: {name}
 """
 
-_HYPOTHESIS = "Hypotheses go here, a YAML file each: a claim about detectors, with what is compared to judge it.\n"
+_HYPOTHESIS = """\
+Hypotheses go here, a YAML file each: a claim about detectors, with what is compared to judge it.
+`detsweep options hypothesis` lists those that come with detsweep.
+"""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,14 @@ def test_the_folder_of_the_split_wins_over_one_with_the_same_names(tmp_path: Pat
     assert places(tmp_path) == {"train": "images/train", "val": "images/val"}
 
 
+@pytest.mark.parametrize("folder", ["{}2017", "{}/images", "pictures/{}", "zip/images_{}"])
+def test_splits_that_use_the_same_names_keep_their_images(tmp_path: Path, folder: str) -> None:
+    for split in ("test", "train", "val"):
+        write_images(tmp_path / folder.format(split), ["1.jpg"])
+        write_labels(tmp_path / "annotations" / f"{split}.json", ["1.jpg"])
+    assert places(tmp_path) == {split: folder.format(split) for split in ("train", "val", "test")}
+
+
 def test_a_named_folder_of_images_is_the_only_one_looked_at(tmp_path: Path) -> None:
     write_release(tmp_path / "data")
     write_images(tmp_path / "large", ["000.jpg"])
