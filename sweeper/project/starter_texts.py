@@ -138,6 +138,7 @@ hydra:
 def _readme(option: DatasetOption, conf: str) -> str:
     name = option.name
     commands: list[tuple[str, str]] = [
+        (f"detsweep check data dataset={name}", "classes, sizes, what looks wrong; a page with pictures"),
         (f"detsweep plan recipe={RECIPE}", "the jobs, and what they will take; starts nothing"),
         (f"detsweep train recipe={QUICK}", "two small nets in minutes, without a GPU or a download"),
         (f"detsweep train recipe={RECIPE}", "two backbones, to the report"),
@@ -148,10 +149,11 @@ def _readme(option: DatasetOption, conf: str) -> str:
         commands.append((f"detsweep train recipe={RECIPE} fold={folds}", "every part of train is val once"))
     commands += [
         ("detsweep status", "the newest sweep; detsweep attach shows it live"),
+        ("detsweep evaluate best tta=flip", "its best run again on val, with mirrored images"),
         ("detsweep report", "its tables; its page is in its folder under outputs/"),
     ]
     if option.has_unlabelled_test:
-        commands.append(("detsweep report submission 1", "what a competition wants of job 1 of the newest sweep"))
+        commands.append(("detsweep report submission best", "what a competition wants, of the newest sweep's best run"))
     return "\n".join(
         [
             f"# {name}",
@@ -171,6 +173,8 @@ def _readme(option: DatasetOption, conf: str) -> str:
             f"| have a backbone (neck, optimizer ...) of your own | `{conf}/backbone/NAME.yaml` that begins with "
             "`# @package _global_` and `defaults: [/backbone/resnet50, _self_]`, below them what differs; "
             "then `backbone=NAME` |",
+            "| have a transform, hook or layer of your own | a package or module in this folder, `plugins=[NAME]` |",
+            "| train a config of MMDetection's dialect | `detector=file detector.config=my_config.py` |",
             f"| use other data | `detsweep init name=NAME data=FOLDER` adds `{conf}/dataset/NAME.yaml` |",
             f"| describe this machine | `{conf}/{LOCAL}` (GPUs, output folder, tracking server); it is not in git |",
             "",

@@ -12,7 +12,7 @@ from runners.contract.metrics import Split
 from sweeper.project.dataset_option import DatasetOption, checked_name, name_from
 from sweeper.project.found_data import FoundData, find_data
 from sweeper.project.project import CONF, MARKER, OUTPUTS, SHIPPED_CONF, find_project
-from sweeper.project.starter_texts import RECIPE, StarterFile, option_file, starter_files
+from sweeper.project.starter_texts import StarterFile, option_file, starter_files
 from sweeper.project.starting import choose_conf, make_files
 from sweeper.verbs.words import did_you_mean
 
@@ -78,8 +78,7 @@ def run_init(words: Sequence[str]) -> int:
     else:
         files, notes = [option_file(option, project.conf_name)], []
     make_files(root, files)
-    first = f"recipe={RECIPE}" if is_new else f"dataset={name}"
-    print("\n".join([*_told(root, files, option), *notes, _next(root, first)]))
+    print("\n".join([*_told(root, files, option), *notes, _next(root, name)]))
     return 0
 
 
@@ -152,6 +151,6 @@ def _notes(root: Path, conf: str) -> list[str]:
     return notes
 
 
-def _next(root: Path, words: str) -> str:
+def _next(root: Path, name: str) -> str:
     go = "" if Path.cwd().is_relative_to(root) else f"cd {shlex.quote(os.path.relpath(root))} && "
-    return f"next: {go}detsweep plan {words}"
+    return f"next: {go}detsweep check data dataset={name}"

@@ -45,7 +45,7 @@ def test_a_project_is_made_and_its_first_command_works(
     }
     assert all(f"  {name} " in shown for name in made)
     assert "classes: can, cup" in shown
-    assert shown.splitlines()[-1] == "next: cd team && detsweep plan recipe=first"
+    assert shown.splitlines()[-1] == "next: cd team && detsweep check data dataset=trash_cup"
     monkeypatch.chdir(folder / "team")
     assert main(["plan", "recipe=first"]) == 0
     assert "faster-rcnn_resnet50_fpn_sgd_512" in capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_a_project_takes_one_more_data_set_from_anywhere_below_it(
     write_labels(folder / "more" / "labels.json", ["a.jpg"])
     monkeypatch.chdir(folder / "more")
     assert main(["init", "name=second", "train=labels.json"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "next: detsweep plan dataset=second"
+    assert capsys.readouterr().out.splitlines()[-1] == "next: detsweep check data dataset=second"
     assert (folder / "conf" / "dataset" / "second.yaml").is_file()
     assert not (folder / "more" / "detsweep.yaml").exists()
     assert f"a project already in {folder}" in refused(capsys)
