@@ -61,7 +61,10 @@ def _carry_out(name: str, words: list[str]) -> int:
         is_json = "--json" in words and "--json" in verb.flags
         # Hydra knows no flags but its own.
         ours = [word for word in words if word != "--json"] if is_json else words
-        return call_hydra(f"{name}_json" if is_json else name, ours)
+        told = f"{name}_json" if is_json else name
+        if ours and ours[0] in verb.parts:
+            return call_hydra(f"{told}_{ours[0]}", ours[1:])
+        return call_hydra(told, ours)
     module, function = verb.runs
     exit_code: int = getattr(importlib.import_module(module), function)(words)
     return exit_code

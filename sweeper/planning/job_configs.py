@@ -98,7 +98,7 @@ class JobConfigs:
         return job
 
     def _whole(self, config: DictConfig) -> JobConfig:
-        dataset = _prepare(config, self._output_dir)
+        dataset = prepare_dataset(dataset_node(config), self._output_dir, config.fold)
         mismatches = [
             *batch_problems(config, dataset.n_images["train"]),
             *class_count_problems(config, len(dataset.classes)),
@@ -194,11 +194,11 @@ def _reached(steps: Mapping[str, set[str]], start: set[str]) -> set[str]:
     return reached
 
 
-def _prepare(config: DictConfig, output_dir: Path) -> PreparedDataset:
-    """Check and place a data set; classes that are interpolated come from its own files, not from a resolver."""
+def dataset_node(config: DictConfig) -> dict[str, Any]:
+    """Return the `dataset` node; classes that are interpolated come from its own files, not from a resolver."""
     with open_dict(config.dataset):
         if OmegaConf.is_interpolation(config.dataset, "classes"):
             config.dataset.classes = None
     node = OmegaConf.to_container(config.dataset, resolve=True)
     assert isinstance(node, dict)
-    return prepare_dataset({str(key): value for key, value in node.items()}, output_dir, config.fold)
+    return {str(key): value for key, value in node.items()}

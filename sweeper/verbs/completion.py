@@ -93,7 +93,8 @@ def candidates(typed: str, ask_hydra: AskHydra) -> list[str]:
         return [f"{key}={path}" for path in _paths(value)]
     names = [word for word in before if "=" not in word and not word.startswith("-")]
     if verb.is_hydras:
-        return _overrides(word, before, ask_hydra)
+        parts = [] if before else _complete(word, verb.parts)
+        return parts + _overrides(word, before, ask_hydra)
     found = _complete(word, _names(name, names, asked_output_dir(before)))
     if name == "add" and word:
         return found + _overrides(word, [other for other in before if other not in names], ask_hydra)

@@ -27,6 +27,7 @@ from sweeper.stored.plugin_copies import write_plugins
 from sweeper.stored.redaction import without_password
 from sweeper.stored.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
 from sweeper.verbs.check import check_models
+from sweeper.verbs.check_data import check_data
 from sweeper.verbs.new_sweep import NewSweep, train_new
 from sweeper.verbs.plan_verb import show_plan
 from sweeper.verbs.report import open_console
@@ -42,7 +43,7 @@ class Invocation:
     """What a command line comes to.
 
     Attributes:
-        verb: ``train``, ``check``, ``plan``, ``plan_json`` (for programs) or ``add``.
+        verb: ``train``, ``check``, ``check_data``, ``check_models``, ``plan``, ``plan_json`` (for programs) or ``add``.
         arguments: all overrides, a recipe's before the command line's.
         config: what Hydra composed without the axes.
         loader: composes the jobs.
@@ -75,9 +76,11 @@ def run_verb(told: Invocation) -> int:
     if told.verb in ("plan", "plan_json"):
         return show_plan(console, make_plan(composer, axes, settings, output_dir), output_dir, told.verb == "plan_json")
     set_umask(UMASKS[settings["share"]])
+    if told.verb == "check_data":
+        return check_data(console, composer, axes, output_dir)
     if told.sweep is not None:
         return add_jobs(SweepFolder(Path(told.sweep)), make_plan(composer, axes, settings, output_dir))
-    is_check = told.verb == "check"
+    is_check = told.verb in ("check", "check_models")
     name = "check" if is_check else settings["name"] or _name(axes, told.config)
     parent = output_dir / CHECKS if is_check else output_dir
     capacity = find_capacity(settings, is_check=is_check)
@@ -86,7 +89,10 @@ def run_verb(told: Invocation) -> int:
         hold_machine(capacity, settings, folder.path / "server.log", told.start_executor) as machine,
     ):
         plan = make_plan(composer, axes, settings, output_dir)
-        _print_notices(console, [*plan.notices, *write_plugins(folder, plan.plugins)])
+        of_data = {warning for job in plan.jobs for warning in job.dataset.warnings}
+        is_told = told.verb != "check_models"
+        notices = [notice for notice in plan.notices if is_told or notice not in of_data]
+        _print_notices(console, [*notices, *write_plugins(folder, plan.plugins)])
         sweep = NewSweep(plan, folder, name, _command(told.verb))
         if not is_check:
             return train_new(sweep, capacity, machine, console)
@@ -94,6 +100,8 @@ def run_verb(told: Invocation) -> int:
         with Journal(folder.journal) as journal:
             journal.append("sweep_started", **start_event(sweep.command, "check"))
             exit_code = check_models(plan, folder, journal, machine, console)
+        if told.verb == "check":
+            console.print(Text("detsweep check data shows what the data holds: classes, sizes, suspects, pictures"))
         if exit_code == 0:
             # Found good: the next command will be another one, and nobody will look for this folder.
             folder.sweep.unlink()
@@ -127,7 +135,7 @@ def _name(axes: Axes, config: DictConfig) -> str:
 def _command(verb: str) -> list[str]:
     """Return the command line as it may be written down."""
     typed = [word for word in sys.argv[1:] if word != "--multirun" and not word.startswith("hydra.sweeper.verb=")]
-    return ["detsweep", verb, *map(without_password, typed)]
+    return ["detsweep", *verb.split("_"), *map(without_password, typed)]
 
 
 def _print_notices(console: Console, notices: Sequence[str]) -> None:

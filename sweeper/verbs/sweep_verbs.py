@@ -18,10 +18,14 @@ SWEEP_VERBS: Mapping[str, Verb] = {
         ["plan dataset.root=data backbone=resnet50,resnet101"],
     ),
     "check": Verb(
-        "[GROUP=OPTION ...] [KEY=VALUE ...]",
+        "[data | models] [GROUP=OPTION ...] [KEY=VALUE ...]",
         "compose every job, check the data, take one step with every distinct model",
-        [],
-        ["check dataset.root=data backbone=resnet50,swin_t"],
+        [
+            ("data", "only the data, and more of it: classes, sizes, suspects, and a page with pictures"),
+            ("models", "only the models; dataset=shapes gives them data to step on"),
+        ],
+        ["check dataset.root=data backbone=resnet50,swin_t", "check data dataset.root=data"],
+        parts=("data", "models"),
     ),
     "status": Verb(
         "[SWEEP] [--all] [--json]",

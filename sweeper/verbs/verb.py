@@ -23,6 +23,7 @@ class Verb:
         examples: command lines, without ``detsweep``.
         runs: module and function that carry it out; empty for those that are Hydra's.
         more: what else is worth knowing, lines.
+        parts: of a verb that is Hydra's, words that may stand first and have it do a part of what it does.
     """
 
     usage: str
@@ -31,6 +32,7 @@ class Verb:
     examples: Sequence[str]
     runs: tuple[str, str] = ("", "")
     more: Sequence[str] = ()
+    parts: Sequence[str] = ()
 
     @property
     def is_hydras(self) -> bool:
