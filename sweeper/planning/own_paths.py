@@ -1,13 +1,11 @@
 """Relative paths in the files of a project: they begin at its root, and those of a command line where it is typed."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from sweeper.project.project import anchored, find_project
+from sweeper.project.project import PATH_KEYS, find_project, placed
 
-PATH_KEYS = ("dataset.root", "weights.path", "output_dir")
 _OPEN = ("", "???")
 
 
@@ -31,9 +29,9 @@ def anchor_paths(config: DictConfig, said: Collection[str] = ()) -> None:
         value: object = values
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, str) and value not in _OPEN and "${" not in value and not Path(value).is_absolute():
+        if isinstance(value, str) and value not in _OPEN and "${" not in value:
             with open_dict(config):
-                OmegaConf.update(config, key, anchored(project.root, value))
+                OmegaConf.update(config, key, placed(project.root, key, value))
 
 
 def _tops(config: DictConfig) -> list[str]:

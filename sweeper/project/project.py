@@ -51,6 +51,11 @@ MACHINE_SETTINGS = (
 _TEXTS = ("output_dir", "tracking.uri", "tracking.experiment")
 
 
+# Settings that are paths, or may hold one.
+PATH_KEYS = ("dataset.root", "weights.path", "output_dir", "tracking.uri")
+_SQLITE = "sqlite:///"
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder that sweeps are started from.
@@ -129,7 +134,7 @@ def local_settings(project: Project) -> dict[str, Any]:
             problems.append(_no_machine_setting(path, key, value))
         elif key in _TEXTS and not isinstance(value, str | None):
             problems.append(f"no text in {path}: {key}: {value}; quote it if it is meant")
-        settings[key] = _placed(project.root, key, value)
+        settings[key] = placed(project.root, key, value) if isinstance(value, str) else value
     if problems:
         raise UserError(*problems)
     return settings
@@ -147,6 +152,16 @@ def unread_option(group: str, option: object) -> str:
 def anchored(root: Path, path: str) -> str:
     """Return a path of a project's file as an absolute one: it is meant from the project's root."""
     return os.path.normpath(root / Path(path).expanduser())
+
+
+def placed(root: Path, key: str, value: str) -> str:
+    """Return a setting of a project's file with its path absolute, if it is one of `PATH_KEYS`."""
+    if key not in PATH_KEYS:
+        return value
+    if key != "tracking.uri":
+        return anchored(root, value)
+    database = value.removeprefix(_SQLITE)
+    return f"{_SQLITE}{anchored(root, database)}" if value.startswith(_SQLITE) else value
 
 
 def _has_marker(folder: Path) -> bool:
@@ -201,14 +216,3 @@ def _no_machine_setting(path: Path, key: str, value: Any) -> str:
         f"no machine setting in {path}: {key}; what is trained is the same on every machine, and is said in a recipe "
         f"or on the command line; here may stand {', '.join(MACHINE_SETTINGS)}"
     )
-
-
-def _placed(root: Path, key: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if key == "output_dir":
-        return anchored(root, value)
-    database = value.removeprefix("sqlite:///")
-    if key == "tracking.uri" and database != value and not database.startswith("/"):
-        return f"sqlite:///{anchored(root, database)}"
-    return value
