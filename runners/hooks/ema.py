@@ -16,6 +16,10 @@ class SteppedEMAHook(EMAHook):  # type: ignore[misc]
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
     ) -> None:
-        """Average, if the weights have just changed."""
+        """Average, if the weights have just changed; running statistics, which are copied, change with every pass."""
         if runner.optim_wrapper.should_update():
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        elif not self.ema_model.update_buffers:
+            # Val is evaluated with the newest, so that is what a checkpoint has to hold.
+            for average, newest in zip(self.ema_model.module.buffers(), self.src_model.buffers(), strict=True):
+                average.data.copy_(newest.data)

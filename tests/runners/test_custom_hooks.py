@@ -1,0 +1,199 @@
+"""Hooks that a config names run beside detsweep's: what they average is what is validated, kept, and gone on with."""
+
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from mmcv.transforms import Compose
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from runners.allowlist import refuse_foreign_code
+from runners.checkpoints import load_checkpoint
+from runners.contract.checkpoint_files import find_resume_point
+from runners.contract.errors import UserError
+from runners.contract.folder import JobFolder
+from runners.contract.records import AttemptSpec
+from runners.contract.states import AttemptOutcome
+from runners.hooks.custom import build_hook, listed_hooks
+from runners.mm_config import train_dataloader
+from runners.place import detector_of
+from runners.seeding import SeededDataset
+from tests.runners.conftest import JobMaker
+from tests.runners.test_resume import assert_same_end, steps_of, train_here
+from tests.runners.warm_server import WarmServer
+
+MOMENTUM = 0.2
+EMA = f"custom_hooks.ema={{type:EMAHook,momentum:{MOMENTUM}}}"
+RECORD = "+custom_hooks.record={type:RecordWeightsHook}"
+KEY = "roi_head.bbox_head.fc_cls.weight"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _scope() -> None:
+    init_default_scope("mmdet")
+
+
+@HOOKS.register_module()
+class RecordWeightsHook(Hook):  # type: ignore[misc]
+    """Keeps a weight as it was after each optimizer step, and as it was while val was evaluated."""
+
+    trained: list[torch.Tensor]
+    validated: list[torch.Tensor]
+    heard: list[dict[str, float]]
+
+    # After the average has changed places with the trained weights.
+    priority = "LOW"
+
+    def before_train(self, runner: Runner) -> None:
+        type(self).trained, type(self).validated, type(self).heard = [], [], []
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        if runner.optim_wrapper.should_update():
+            self.trained.append(_weight(runner))
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self.validated.append(_weight(runner))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        self.heard.append(metrics or {})
+
+
+def _weight(runner: Runner) -> torch.Tensor:
+    return detector_of(runner.model).state_dict()[KEY].detach().clone()
+
+
+@pytest.mark.train
+def test_averaged_weights_are_validated_kept_and_gone_on_with(make_job: JobMaker) -> None:
+    """Against the average computed here, and against a training without it; stopped where it is lent, and elsewhere."""
+    plain = train_here(make_job("n_epochs=2"), 0, None)
+    job = make_job("n_epochs=2", EMA, RECORD)
+    whole = train_here(job, 0, None)
+    attempt, result = whole
+    recorded = RecordWeightsHook
+    # 6 forward passes of 3 images make an epoch, 4 an optimizer step.
+    averages = [recorded.trained[0]]
+    for weight in recorded.trained[1:]:
+        averages.append(torch.lerp(averages[-1], weight, MOMENTUM))
+    steps_by = [1, 3]  # done at each epoch's end
+    for seen, n_steps in zip(recorded.validated, steps_by, strict=True):
+        assert torch.equal(seen, averages[n_steps - 1])
+    assert not torch.equal(recorded.validated[1], recorded.trained[2])
+    assert [heard["val/bbox_mAP_50"] for heard in recorded.heard] == [
+        steps_of(attempt)[epoch, "val/bbox_mAP_50"] for epoch in (1, 2)
+    ]
+    best = load_checkpoint(job.path / str(result.checkpoint), "cpu")
+    assert best.keys() == {"state_dict", "meta"}
+    assert torch.equal(best["state_dict"][KEY], recorded.validated[int(result.best_epoch or 0) - 1])
+    # Training itself hears nothing of the average.
+    for name in ("train/loss", "iter/loss", "train/lr"):
+        assert {key: value for key, value in steps_of(attempt).items() if key[1] == name} == {
+            key: value for key, value in steps_of(plain[0]).items() if key[1] == name
+        }
+    assert steps_of(attempt)[2, "val/loss"] != steps_of(plain[0])[2, "val/loss"]
+
+    stopped = make_job("n_epochs=2", EMA, RECORD)
+    earlier = []
+    # In the first validation, in the second one, in the final evaluations.
+    for ask in (5, 11, 11):
+        ended = train_here(stopped, ask, find_resume_point(stopped).spec_value)
+        assert ended[1].outcome is AttemptOutcome.INTERRUPTED
+        earlier.append(ended[0])
+    assert_same_end(whole, train_here(stopped, 0, find_resume_point(stopped).spec_value), *earlier)
+
+
+@pytest.mark.train
+def test_several_devices_hear_the_same(server: WarmServer, make_job: JobMaker) -> None:
+    """Normalization exchanges its statistics before val: whoever is not told lets the others wait for ever."""
+    hooks = (EMA, "+custom_hooks.norm={type:SyncNormHook}")
+    attempt, result = server.run(make_job("model.backbone.norm_eval=false", *hooks), n_devices=2, n_threads=2)
+    assert result.outcome is AttemptOutcome.COMPLETED, result
+    assert (1, "val/bbox_mAP_50") in steps_of(attempt)
+
+
+@pytest.mark.parametrize(
+    ("hook", "told"),
+    [
+        (
+            {"type": "CheckpointHook"},
+            "hook not allowed in custom_hooks.x.type: CheckpointHook; leave it out: keep=best",
+        ),
+        ({"type": "mmengine.LoggerHook"}, "hook not allowed in custom_hooks.x.type: LoggerHook"),
+        ({"type": "EarlyStoppingHook"}, "n_epochs"),
+        (
+            {"type": "EMAHok"},
+            "unknown name in custom_hooks.x.type: EMAHok; looked up in the registry HOOKS: the nearest",
+        ),
+        ({"type": "ResNet"}, "unknown name in custom_hooks.x.type: ResNet; looked up in the registry HOOKS"),
+        ({"type": "shutil.copy"}, "unknown name in custom_hooks.x.type: shutil.copy"),
+        ({"type": "EMAHook", "ema_type": "shutil.copy"}, "unknown name in custom_hooks.x.ema_type: shutil.copy"),
+        (
+            {"type": "PipelineSwitchHook", "switch_epoch": 1, "switch_pipeline": [{"type": "os.system"}]},
+            "unknown name in custom_hooks.x.switch_pipeline[0].type: os.system; looked up in the registry TRANSFORMS",
+        ),
+    ],
+)
+def test_hooks_that_are_not_allowed(hook: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        refuse_foreign_code({"custom_hooks": {"x": hook}})
+    (problem,) = caught.value.problems
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"type": "EMAHook", "ema_type": "ExpMomentumEMA", "momentum": 0.0001},
+        {"type": "mmengine.EMAHook"},
+        {"type": "SyncNormHook"},
+        {"type": "SetEpochInfoHook"},
+        {"type": "YOLOXModeSwitchHook", "num_last_epochs": 2},
+        {"type": "PipelineSwitchHook", "switch_epoch": 1, "switch_pipeline": [{"type": "Resize", "scale": [96, 96]}]},
+        {"type": "CheckInvalidLossHook", "interval": 10, "priority": "VERY_LOW"},
+        {"type": "NumClassCheckHook"},
+        {"type": "MemoryProfilerHook"},
+    ],
+)
+def test_hooks_of_mmengine_and_mmdet_are_built(hook: dict[str, Any]) -> None:
+    refuse_foreign_code({"custom_hooks": {"x": hook, "y": None}})
+    (listed,) = listed_hooks({"custom_hooks": {"x": hook, "y": None}})
+    if hook["type"] != "MemoryProfilerHook":  # wants a package that nobody has
+        assert type(build_hook(listed)).__name__.endswith(hook["type"].removeprefix("mmengine."))
+
+
+def test_a_hooks_mistakes_are_the_users() -> None:
+    with pytest.raises(UserError, match="arguments of a hook in custom_hooks: SyncNormHook:"):
+        build_hook({"type": "SyncNormHook", "speed": 3})
+    with pytest.raises(UserError, match=r"hook without a type in custom_hooks\.ema: \{'momentum': 1\}"):
+        listed_hooks({"custom_hooks": {"ema": {"momentum": 1}}})
+
+
+def _seeded(job: JobFolder) -> SeededDataset:
+    config = yaml.safe_load(job.config.read_text(encoding="utf-8"))
+    spec = AttemptSpec(attempt=1, device="cpu", n_threads=1, n_workers=0, batch_per_step=4, accumulation=1)
+    return SeededDataset(train_dataloader(config, spec)["dataset"], seed=0)
+
+
+@pytest.mark.parametrize("augment", ["flip", "mosaic"])
+def test_a_pipeline_is_switched_as_a_whole(make_job: JobMaker, augment: str) -> None:
+    dataset = _seeded(make_job(f"augment={augment}"))
+    before = dataset[0]["inputs"].shape
+    dataset.pipeline = Compose(
+        [
+            {"type": "LoadImageFromFile"},
+            {"type": "LoadAnnotations", "with_bbox": True},
+            {"type": "Resize", "scale": (64, 64), "keep_ratio": False},
+            {"type": "PackDetInputs"},
+        ]
+    )
+    assert before[-2:] != (64, 64)
+    assert dataset[0]["inputs"].shape[-2:] == (64, 64)
+
+
+def test_leaving_out_transforms_wants_some_that_mix_images(make_job: JobMaker) -> None:
+    _seeded(make_job("augment=mosaic")).update_skip_type_keys(("Mosaic", "RandomAffine"))
+    with pytest.raises(UserError, match="YOLOXModeSwitchHook leaves out transforms that follow one that mixes images"):
+        _seeded(make_job()).update_skip_type_keys(("Mosaic",))
