@@ -1,6 +1,5 @@
 """Which compiled operators of mmcv a model wants, and whether they are there; told before anything is built."""
 
-import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,12 +84,10 @@ def told(needed: Sequence[NeededOp]) -> str:
 def _needed(name: str, passes: Sequence[str], where: str, part: str, is_bridged: bool) -> NeededOp:
     if not is_bridged:
         return NeededOp(name, where, part, is_served=True, instead="")
-    from runners.ops.served import SERVED  # a compiled mmcv needs none of them
+    from runners.ops.served import BY  # a compiled mmcv needs none of them
 
-    if not all(op in SERVED for op in passes):
-        return NeededOp(name, where, part, is_served=False, instead="")
-    has_kernel = any("torchvision" in vars(inspect.getmodule(SERVED[op])) for op in passes)
-    return NeededOp(name, where, part, is_served=True, instead="torchvision" if has_kernel else "PyTorch")
+    servers = [BY.get(op, "") for op in passes]
+    return NeededOp(name, where, part, is_served=all(servers), instead=servers[0] if all(servers) else "")
 
 
 def _parts(value: Any, place: str) -> Iterator[tuple[str, str]]:

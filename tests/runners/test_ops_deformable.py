@@ -126,6 +126,25 @@ def test_modulated_convolution_equals_the_reference_in_value_and_gradient(
     check_gradients(convolve, given)
 
 
+def test_offsets_of_a_larger_map_are_read_as_mmcv_reads_them_from_the_first_on() -> None:
+    features, offset, mask, weight, _ = operands((3, 3), ((2, 2), (1, 1), (1, 1), 1, 1))
+    height, width = offset.shape[2:]
+    # The values that the output asks for come first in each image's memory, and others behind them.
+    larger = [torch.randn(2, channels, 2 * height, 2 * width, dtype=torch.float64) for channels in (18, 9)]
+    for large, value in zip(larger, (offset, mask), strict=True):
+        large.view(2, -1)[:, : value[0].numel()] = value.view(2, -1)
+
+    def convolve(features: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+        result: Tensor = modulated_deform_conv2d(features, offset, mask, weight, None, 2, 1)
+        return result
+
+    output = convolve(features, *larger, weight)
+    assert output.equal(convolve(features, offset, mask, weight))
+    check_gradients(convolve, [features, *larger, weight])
+    with pytest.raises(ValueError, match="they need as many"):
+        convolve(features, offset[..., 1:, :], mask, weight)
+
+
 def check_gradients(function: Callable[..., Tensor], given: list[Tensor]) -> None:
     """Compare the gradients with differences along random directions."""
     assert torch.autograd.gradcheck(function, [value.requires_grad_() for value in given], fast_mode=True)
