@@ -9,6 +9,7 @@ from rich.text import Text
 
 from runners.contract.folder import SweepFolder
 from runners.contract.metrics import PARAMETERS_M, TRAIN_LOSS, VAL_LOSS
+from runners.contract.plugin_sources import DIGEST
 from runners.contract.records import AttemptResult, MetricRecord
 from runners.contract.states import JobState
 from sweeper.control.attempt_start import AttemptSettings
@@ -21,7 +22,7 @@ from sweeper.view.progress import Display
 from sweeper.view.wording import one_line
 
 # What makes two jobs the same to a check: everything else changes how long they train, not whether they can.
-PARTS = ("model", "pipeline", "optim_wrapper", "precision", "dataset")
+PARTS = ("model", "pipeline", "optim_wrapper", "precision", "dataset", "custom_hooks", "plugins", DIGEST)
 
 
 def distinct_models(plan: Plan) -> list[list[PlannedJob]]:
