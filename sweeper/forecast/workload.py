@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from runners.contract.plugin_sources import DIGEST
 from sweeper.forecast.complexity import Complexity, find_complexity
 
 # Detectors pad their images to a multiple of this.
@@ -157,6 +158,9 @@ def workload_key(config: Mapping[str, Any], images_per_device: int) -> str:
         config["precision"],
         config["optim_wrapper"]["optimizer"]["type"],
     ]
+    # What a plug-in's name means changes with its code, and a hook may hold a second model.
+    hooks = [hook["type"] for hook in (config.get("custom_hooks") or {}).values() if hook is not None]
+    others += [[config.get(DIGEST), hooks]] if hooks or config.get(DIGEST) else []
     return f"{_model_digest(_Model(repr(config['model']), config['model']))}-{_digest([*others, images_per_device])}"
 
 
