@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runners.contract.errors import UserError
 from sweeper.project.places import asked_output_dir
+from sweeper.verbs.verb import PLACES
 from sweeper.verbs.verbs import VERBS
 from sweeper.verbs.words import did_you_mean
 
@@ -89,7 +90,8 @@ def candidates(typed: str, ask_hydra: AskHydra) -> list[str]:
     if word.startswith("-") and not (name == "gpus" and word[1:].isdigit()):
         return _complete(word, [*verb.flags, "--help", *(("--cfg", "--info") if verb.is_hydras else ())])
     key, separator, value = word.partition("=")
-    if separator and key.rpartition(".")[2] in {known.rpartition(".")[2] for known in PATH_KEYS}:
+    is_place = key.rpartition(".")[2] in {known.rpartition(".")[2] for known in PATH_KEYS}
+    if separator and (is_place or verb.settings.get(key) in PLACES):
         return [f"{key}={path}" for path in _paths(value)]
     names = [word for word in before if "=" not in word and not word.startswith("-")]
     if verb.is_hydras:
@@ -98,7 +100,8 @@ def candidates(typed: str, ask_hydra: AskHydra) -> list[str]:
     found = _complete(word, _names(name, names, asked_output_dir(before)))
     if name == "add" and word:
         return found + _overrides(word, [other for other in before if other not in names], ask_hydra)
-    return found + (["output_dir="] if "output_dir=".startswith(word) and word else [])
+    places = _paths(word) if verb.takes_places else []
+    return found + places + ([f"{key}=" for key in verb.settings if key.startswith(word)] if word else [])
 
 
 def _names(verb: str, before: Sequence[str], output_dir: Path) -> list[str]:

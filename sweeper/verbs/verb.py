@@ -9,6 +9,8 @@ OUTPUT_DIR = ("output_dir=FOLDER", "where sweeps are looked for (outputs, in a p
 RUN = ("RUN", "3 (a job of the newest sweep), SWEEP/3, a title, best, an MLflow run id, or a job's folder")
 JOB = ("JOB", "number of a job, 7 or 0007")
 STORE = ("tracking.uri=URI", "the tracking store, if it is not the sweep's own")
+# Words that stand for something on the disk.
+PLACES = ("FILE", "FOLDER", "IMAGES", "SWEEP_FOLDER", "TABLE.csv")
 DETACH = ("--detach", "run in the background, in a session of its own: the terminal may be closed")
 
 
@@ -43,6 +45,17 @@ class Verb:
     def flags(self) -> list[str]:
         """The flags it takes."""
         return [word for word, _ in self.words if word.startswith("--")]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings it takes, ``KEY=``, with the word that stands for their value."""
+        pairs = (word.partition("=") for word, _ in self.words if "=" in word and " " not in word)
+        return {key: value for key, _, value in pairs if not key.isupper()}
+
+    @property
+    def takes_places(self) -> bool:
+        """Whether names behind it are files or folders."""
+        return any(word in PLACES for word, _ in self.words)
 
     @property
     def takes_sweep(self) -> bool:

@@ -79,6 +79,10 @@ def test_places_on_the_disk_are_completed_as_such(tmp_path: Path, monkeypatch: p
         "dataset.train.ann_file=data/train.json ",
     ]
     assert found("detsweep train dataset.root=nowhere/") == []
+    assert found("detsweep init da") == ["data/", "data="]
+    assert found("detsweep init team data=da") == ["data=data/"]
+    assert found("detsweep init team train=data/train.") == ["train=data/train.json "]
+    assert found("detsweep status o") == ["output_dir="]
 
 
 def test_another_shell_is_refused() -> None:
