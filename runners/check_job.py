@@ -32,6 +32,10 @@ from runners.val_loss import shared_features, validation_losses
 LONGEST_SIDE_PX = 128
 BATCH = 2
 
+# A detector with queries may take as many of the image's cells for a start, on four levels from a stride of 8 on: this
+# many pixels of the longer side, times the root of their number, have them in an image twice as wide as high.
+PX_PER_ROOT_OF_QUERIES = 12
+
 
 def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpec) -> AttemptResult:
     """Build the job, and take a step of training and one of validation on two of its own images, scaled down.
@@ -54,9 +58,10 @@ def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
         tried_spec = dataclasses.replace(spec, n_workers=0, batch_per_step=BATCH, accumulation=1)
         loader = build_train_loader(tried, tried_spec)
         runner, _ = build_runner(tried, tried_spec, loader, hooks=[])
-        values = _training_step(runner, loader)
+        side_px = longest_side_px(config["model"])
+        values = _training_step(runner, loader, side_px)
         with validating(runner) as validation:
-            values |= _validation_step(runner, tried, tried_spec)
+            values |= _validation_step(runner, tried, tried_spec, side_px)
             validation.metrics = values
     finally:
         images.unlink()
@@ -69,6 +74,21 @@ def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
         notes=[operators] if operators else [],
         finished_at=time.time(),
     )
+
+
+def longest_side_px(model: Mapping[str, Any]) -> int:
+    """Return the size at which a model is tried out, in pixels: small, and large enough for its queries."""
+    return max(LONGEST_SIDE_PX, math.ceil(PX_PER_ROOT_OF_QUERIES * math.sqrt(_n_queries(model))))
+
+
+def _n_queries(value: Any) -> int:
+    """Return the largest ``num_queries`` in a model's config, 0 without any."""
+    if isinstance(value, Mapping):
+        own = value.get("num_queries")
+        return max([own if isinstance(own, int) else 0, *map(_n_queries, value.values())])
+    if isinstance(value, list | tuple):
+        return max(map(_n_queries, value), default=0)
+    return 0
 
 
 def _tried_config(config: Mapping[str, Any], ann_file: Path) -> dict[str, Any]:
@@ -90,14 +110,22 @@ def _images_with_objects(config: Mapping[str, Any], number: int) -> dict[str, An
 def without_pretrained(value: Any) -> Any:
     """Return a model's config without the checkpoints that its parts would be loaded from."""
     if isinstance(value, Mapping):
-        is_pretrained = isinstance(value.get("init_cfg"), Mapping) and value["init_cfg"].get("type") == "Pretrained"
-        return {key: without_pretrained(v) for key, v in value.items() if not (is_pretrained and key == "init_cfg")}
+        # Some of the older backbones have the address as a setting of their own.
+        return {
+            key: without_pretrained(entry)
+            for key, entry in value.items()
+            if not _is_pretrained(entry) and not (key == "pretrained" and isinstance(entry, str))
+        }
     if isinstance(value, list | tuple):
-        return type(value)(without_pretrained(entry) for entry in value)
+        return type(value)(without_pretrained(entry) for entry in value if not _is_pretrained(entry))
     return value
 
 
-def _training_step(runner: JobRunner, loader: DataLoader[Any]) -> dict[str, float]:
+def _is_pretrained(init: Any) -> bool:
+    return isinstance(init, Mapping) and init.get("type") == "Pretrained"
+
+
+def _training_step(runner: JobRunner, loader: DataLoader[Any], side_px: int) -> dict[str, float]:
     """Take one step, telling the hooks that the config names what they are told around it."""
     runner.model.init_weights()
     runner.model.train()
@@ -105,17 +133,17 @@ def _training_step(runner: JobRunner, loader: DataLoader[Any]) -> dict[str, floa
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     for moment in ("before_run", "before_train", "before_train_epoch"):
         call_custom(runner, moment)
-    batch = _scaled_down(next(iter(loader)), is_truth_resized=True)
+    batch = _scaled_down(next(iter(loader)), side_px, is_truth_resized=True)
     call_custom(runner, "before_train_iter", batch_idx=0, data_batch=batch)
     losses = runner.model.train_step(batch, runner.optim_wrapper)
     call_custom(runner, "after_train_iter", batch_idx=0, data_batch=batch, outputs=losses)
     return _checked("train", losses)
 
 
-def _validation_step(runner: JobRunner, config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, float]:
+def _validation_step(runner: JobRunner, config: Mapping[str, Any], spec: AttemptSpec, side_px: int) -> dict[str, float]:
     loader_config = eval_dataloader(config, spec, "train")
     use_strict_datasets(loader_config)
-    batch = _scaled_down(next(iter(Runner.build_dataloader(loader_config))), is_truth_resized=False)
+    batch = _scaled_down(next(iter(Runner.build_dataloader(loader_config))), side_px, is_truth_resized=False)
     model = runner.model.eval()
     with torch.no_grad(), shared_features(model):
         data = model.data_preprocessor(batch, False)
@@ -140,23 +168,24 @@ def _checked(split: names.Split, losses: Mapping[str, Tensor]) -> dict[str, floa
     return values
 
 
-def _scaled_down(batch: dict[str, Any], *, is_truth_resized: bool) -> dict[str, Any]:
-    """Scale a batch of images, as a data loader gives it, to at most 128 pixels.
+def _scaled_down(batch: dict[str, Any], side_px: int, *, is_truth_resized: bool) -> dict[str, Any]:
+    """Scale a batch of images, as a data loader gives it, to a longer side of at most so many pixels.
 
     Args:
         batch: ``inputs`` (each (3, H, W), uint8) and ``data_samples``.
+        side_px: the longer side.
         is_truth_resized: whether the boxes are in pixels of the inputs (training) or of the original image (test).
     """
     inputs = []
     for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
-        factor = min(1.0, LONGEST_SIDE_PX / max(image.shape[-2:]))
+        factor = min(1.0, side_px / max(image.shape[-2:]))
         small = interpolate(image[None].float(), scale_factor=factor, mode="bilinear")[0].round().to(image.dtype)
         inputs.append(small)
         if is_truth_resized:
             for instances in (sample.gt_instances, sample.ignored_instances):
                 instances.bboxes.rescale_((factor, factor))
-        width_factor, height_factor = sample.scale_factor
-        sample.set_metainfo(
-            {"img_shape": tuple(small.shape[-2:]), "scale_factor": (width_factor * factor, height_factor * factor)}
-        )
+        sample.set_metainfo({"img_shape": tuple(small.shape[-2:])})
+        if "scale_factor" in sample:  # a mixed image has none
+            width_factor, height_factor = sample.scale_factor
+            sample.set_metainfo({"scale_factor": (width_factor * factor, height_factor * factor)})
     return {"inputs": inputs, "data_samples": batch["data_samples"]}
