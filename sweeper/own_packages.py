@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -11,13 +10,13 @@ OURS = ("conf", "reports", "runners")
 _ROOT = str(Path(__file__).parents[1])
 
 
-class OwnPackages(MetaPathFinder):
-    """Finds our packages where this one lies, whatever ``PYTHONPATH`` has before it."""
+class OwnPackages:
+    """A meta path finder of our packages: they are where this one lies, whatever ``PYTHONPATH`` has before it."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See `MetaPathFinder.find_spec`."""
+        """See `importlib.abc.MetaPathFinder`, which is not imported for it takes as long as all else of this."""
         return PathFinder.find_spec(fullname, [_ROOT], target) if fullname in OURS else None
 
 

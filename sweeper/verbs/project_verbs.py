@@ -12,7 +12,7 @@ PROJECT_VERBS: Mapping[str, Verb] = {
             ("FOLDER", "the project's; the working directory without it"),
             ("name=NAME", "what the data set is to be called: dataset=NAME"),
             ("data=FOLDER", "where train.json and the like are looked for; the project's folder without it"),
-            ("train=FILE", "the annotation file of train, if its name does not tell; without data= only named files count"),
+            ("train=FILE", "annotation file of train, if its name does not tell; without data= only named files count"),
             ("val=FILE", "likewise of val; null: there is none"),
             ("test=FILE", "likewise of test; null: there is none"),
             ("images=FOLDER", "where the images are, if they are not found"),

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from runners.contract.errors import UserError
-from sweeper.project.places import asked_output_dir
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ def read_words(verb: str, words: Sequence[str], flags: Sequence[str] = (), n_nam
     Raises:
         UserError: a flag or a setting that there is not, or too many names.
     """
+    from sweeper.project.places import asked_output_dir  # reads YAML, which the answer to --help does not wait for
+
     where = " ".join(["detsweep", verb, *words])
     names: list[str] = []
     given: set[str] = set()
