@@ -10,7 +10,7 @@ TIDE's AP50 is not COCO's: a class with detections and no object counts as 0, at
 over all classes, an object matched first is the first of equal overlaps, and precision is read at k/100.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class ErrorCosts:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The errors of one run.
+    """The errors of one run, or the means of an arm's runs.
 
     Attributes:
         ap50: as TIDE takes it, 0-1, higher is better.
@@ -54,7 +54,7 @@ class Diagnosis:
     """
 
     ap50: float
-    counts: Mapping[ErrorType, int]
+    counts: Mapping[ErrorType, float]
     costs: Mapping[ErrorType, float]
     false_positives: float
     false_negatives: float
@@ -66,6 +66,13 @@ class Diagnosis:
         """The type that costs most; None where nothing costs anything."""
         most = max(self.costs, key=lambda error: self.costs[error])
         return most if self.costs[most] > 0 else None
+
+
+class WeightedDiagnosis(NamedTuple):
+    """The errors of one run, and what they cost under the weights that all runs on these images share."""
+
+    diagnosis: Diagnosis
+    replicates: ErrorCosts
 
 
 class _Points(NamedTuple):
@@ -90,6 +97,32 @@ def diagnose(findings: Findings) -> Diagnosis:
         n_objects=int(findings.n_objects.sum()),
         n_images=count_images(findings),
     )
+
+
+def mean_diagnosis(runs: Sequence[Diagnosis]) -> Diagnosis:
+    """Return the means of the runs of an arm on the same images.
+
+    Args:
+        runs: at least one.
+    """
+
+    def mean(values: Iterable[float]) -> float:
+        return sum(values) / len(runs)
+
+    return Diagnosis(
+        ap50=mean(run.ap50 for run in runs),
+        counts={error: mean(run.counts[error] for run in runs) for error in MAIN_TYPES},
+        costs={error: mean(run.costs[error] for run in runs) for error in MAIN_TYPES},
+        false_positives=mean(run.false_positives for run in runs),
+        false_negatives=mean(run.false_negatives for run in runs),
+        n_objects=runs[0].n_objects,
+        n_images=runs[0].n_images,
+    )
+
+
+def diagnose_weighted(findings: Findings, weights: NDArray[np.float64]) -> WeightedDiagnosis:
+    """Return counts and costs of a run's errors, and the costs under weights of the images (as `error_costs`)."""
+    return WeightedDiagnosis(diagnose(findings), error_costs(findings, weights))
 
 
 def count_images(findings: Findings) -> int:
@@ -124,36 +157,31 @@ def error_costs(findings: Findings, weights: NDArray[np.float64]) -> ErrorCosts:
 
 
 def cost_effects(
-    treatment: Sequence[ErrorCosts],
-    baseline: Sequence[ErrorCosts],
-    replicates: tuple[Sequence[ErrorCosts], Sequence[ErrorCosts]],
+    treatment: Sequence[WeightedDiagnosis],
+    baseline: Sequence[WeightedDiagnosis],
     n_images: int,
     donors: Mapping[ErrorType, Donors] | None = None,
 ) -> dict[ErrorType, Effect]:
     """Return the difference of two arms in what each type of error costs: below 0 the treatment has less of it.
 
     Args:
-        treatment: of each of its runs, at weight one.
-        baseline: likewise.
-        replicates: the same runs of both under the weights that all runs on these images share.
+        treatment: its runs.
+        baseline: likewise, on the same images under the same weights.
         n_images: images (or groups) with at least one object.
         donors: what other arms lend of the seeds' noise, by type.
     """
     return {
         error: effect(
-            [_cell(treatment, replicates[0], error)],
-            [_cell(baseline, replicates[1], error)],
-            n_images,
-            donors.get(error) if donors else None,
+            [_cell(treatment, error)], [_cell(baseline, error)], n_images, donors.get(error) if donors else None
         )
         for error in MAIN_TYPES
     }
 
 
-def _cell(runs: Sequence[ErrorCosts], replicates: Sequence[ErrorCosts], error: ErrorType) -> Cell:
+def _cell(runs: Sequence[WeightedDiagnosis], error: ErrorType) -> Cell:
     return Cell(
-        values=np.array([run.main[error][0] for run in runs]),
-        replicates=np.array([run.main[error] for run in replicates]),
+        values=np.array([run.diagnosis.costs[error] for run in runs]),
+        replicates=np.array([run.replicates.main[error] for run in runs]),
     )
 
 

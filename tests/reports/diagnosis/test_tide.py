@@ -10,7 +10,7 @@ import pytest
 
 from reports.diagnosis.error_types import find_errors
 from reports.diagnosis.findings import MAIN_TYPES, ErrorType, Findings
-from reports.diagnosis.tide import cost_effects, diagnose, error_costs
+from reports.diagnosis.tide import cost_effects, diagnose, diagnose_weighted, error_costs, mean_diagnosis
 from reports.judging.image_weights import image_weights
 from tests.reports.judging.test_average_precision import N_CLASSES, N_IMAGES, copied, made_up
 
@@ -284,15 +284,16 @@ def test_two_arms_differ_in_what_an_error_costs() -> None:
             made.append(find_errors(truth, named))
         return made
 
-    arms = runs(0.05), runs(0.4)
-    values = [[error_costs(run, np.ones((1, N_IMAGES))) for run in arm] for arm in arms]
-    replicates = [[error_costs(run, weights) for run in arm] for arm in arms]
-    effects = cost_effects(values[1], values[0], (replicates[1], replicates[0]), n_images=30)
+    base, misnamed = ([diagnose_weighted(run, weights) for run in runs(share)] for share in (0.05, 0.4))
+    effects = cost_effects(misnamed, base, n_images=base[0].diagnosis.n_images)
     low, high = effects[ErrorType.CLASSIFICATION].interval(0.05)
     assert 0 < low < effects[ErrorType.CLASSIFICATION].difference < high
-    assert effects[ErrorType.CLASSIFICATION].image_variance >= 0
-    same = cost_effects(values[0], values[0], (replicates[0], replicates[0]), n_images=30)
-    assert all(one.difference == 0 for one in same.values())
+    assert all(one.difference == 0 for one in cost_effects(base, base, n_images=30).values())
+    means = [mean_diagnosis([run.diagnosis for run in arm]) for arm in (misnamed, base)]
+    for error, one in effects.items():
+        assert means[0].costs[error] - means[1].costs[error] == pytest.approx(one.difference)
+    assert means[0].costliest is ErrorType.CLASSIFICATION
+    assert means[0].counts[ErrorType.CLASSIFICATION] > means[1].counts[ErrorType.CLASSIFICATION]
 
 
 def test_findings_come_back_from_their_file(tmp_path: Path) -> None:
