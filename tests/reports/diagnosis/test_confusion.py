@@ -95,6 +95,18 @@ def test_two_arms_differ_pair_by_pair() -> None:
     )
     assert (metal.true_class, metal.called, metal.difference) == ("Metal", "Paper", 0.5)
     assert paper_pack.effect is None
+    # Two that all runs of the one arm confuse and none of the other, then one that half of them do.
+    assert [(one.image_id, one.object, one.score) for one in paper_pack.changed] == [
+        (1, 0, 0.9),
+        (1, 1, 0.6),
+        (2, 2, 0.2),
+    ]
+
+
+def test_what_both_arms_confuse_alike_is_not_shown_as_changed() -> None:
+    run = confused(TRUTH, DETECTIONS)
+    (pair,) = compare_confusions([run] * 3, [run])
+    assert (pair.difference, pair.changed) == (0.0, ())
 
 
 def test_the_difference_has_an_interval_that_images_and_seeds_widen() -> None:
