@@ -137,12 +137,13 @@ hydra:
 
 def _readme(option: DatasetOption, conf: str) -> str:
     name = option.name
+    batch = f" batch_size={option.batch_size}" if option.batch_size < BATCH_SIZE else ""
     commands: list[tuple[str, str]] = [
         (f"detsweep check data dataset={name}", "classes, sizes, what looks wrong; a page with pictures"),
         (f"detsweep plan recipe={RECIPE}", "the jobs, and what they will take; starts nothing"),
         (f"detsweep train recipe={QUICK}", "two small nets in minutes, without a GPU or a download"),
         (f"detsweep train recipe={RECIPE}", "two backbones, to the report"),
-        (f"detsweep train dataset={name} optimizer=sgd,adamw", "without a recipe; a comma makes an axis"),
+        (f"detsweep train dataset={name} optimizer=sgd,adamw{batch}", "without a recipe; a comma makes an axis"),
     ]
     if option.n_folds is not None:
         folds = ",".join(map(str, range(option.n_folds)))

@@ -11,8 +11,8 @@ from tests.sweeper.project.coco_release import write_images, write_labels, write
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory: a competition's release lies in it."""
-    write_release(tmp_path / "trash_cup", n_train=20)
+    """The working directory: a competition's release lies in it, smaller than a batch."""
+    write_release(tmp_path / "trash_cup", n_train=10)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
