@@ -28,11 +28,13 @@ class TrainedWeights:
         path: the file.
         tensors: by name, without the prefix that a wrapped model gives them.
         classes: in the order of the labels; None where the file does not say.
+        epoch: after which it was saved, from 1; None where the file does not say.
     """
 
     path: Path
     tensors: Mapping[str, torch.Tensor]
     classes: Sequence[str] | None
+    epoch: int | None = None
 
 
 def read_trained(path: Path, digest: str, device: str) -> TrainedWeights:
@@ -63,7 +65,7 @@ def read_trained(path: Path, digest: str, device: str) -> TrainedWeights:
     if state is None:
         raise UserError(f"checkpoint in {path}: holds {type(content).__name__} and no weights; give a state dict")
     tensors = {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    return TrainedWeights(path, tensors, _classes(content))
+    return TrainedWeights(path, tensors, _classes(content), _epoch(content))
 
 
 def load_own(model: BaseDetector, weights: TrainedWeights) -> None:
@@ -103,7 +105,7 @@ def load_foreign(model: BaseDetector, weights: TrainedWeights, n_classes: int) -
     surplus = [name for name in weights.tensors if name not in wanted]
     notes = []
     if missing:
-        notes.append(f"{share}; not there, and as it was initialised: {_named(missing)}")
+        notes.append(f"{share}: these are not the numbers of what was trained; not there are {_named(missing)}")
     if surplus:
         notes.append(f"{len(surplus)} tensors of the file have no place in the model: {_named(surplus)}")
     return notes
@@ -126,6 +128,12 @@ def _classes(content: Any) -> list[str] | None:
     # MMDetection wrote it in capitals before its release 3.
     classes = (told.get("classes") or told.get("CLASSES")) if isinstance(told, Mapping) else None
     return [str(name) for name in classes] if isinstance(classes, list | tuple) else None
+
+
+def _epoch(content: Any) -> int | None:
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    epoch = meta.get("epoch") if isinstance(meta, Mapping) else None
+    return epoch if isinstance(epoch, int) and epoch > 0 else None
 
 
 def _not_weights(path: Path, said: str) -> str:

@@ -12,6 +12,8 @@ from runners.contract.records import Failure
 from runners.contract.states import FailureKind
 
 Tta = Literal["flip", "multiscale"]
+# Before the name of what was measured after the training; no number of the training itself begins so.
+EVALUATED = "eval/"
 TTAS: tuple[Tta, ...] = ("flip", "multiscale")
 
 
@@ -28,7 +30,8 @@ class EvaluationSpec:
             whatever else the file holds is passed over.
         identity: of all that decides the numbers; two evaluations of one identity give the same.
         device: ``cpu`` or ``cuda``.
-        n_threads: CPU threads.
+        n_threads: CPU threads; 0 before that is decided. On a CPU their number decides the last digit of sums, so a run
+            is looked at with as many as it was trained with.
         n_workers: data loader worker processes (0: load in the evaluating process).
         umask: of every file that is made.
     """
@@ -40,7 +43,7 @@ class EvaluationSpec:
     is_foreign: bool = False
     identity: str = ""
     device: Literal["cpu", "cuda"] = "cpu"
-    n_threads: int = 1
+    n_threads: int = 0
     n_workers: int = 0
     umask: int = 0o077
 
@@ -85,6 +88,11 @@ class EvaluationResult:
             return cls(**read_json(folder.metrics))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+
+def run_metrics(evaluation: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return what an evaluation measured under the names that a run carries it by, ``eval/test_flip/bbox_mAP``."""
+    return {f"{EVALUATED}{evaluation}/{name.partition('/')[2]}": value for name, value in metrics.items()}
 
 
 def write_failure(folder: EvaluationFolder, failure: Failure) -> None:

@@ -1,4 +1,4 @@
-"""Carrying an evaluation out: what has been measured already is taken, everything else measured, and both logged."""
+"""Carrying an evaluation out: what has been measured already is taken, everything else measured."""
 
 import hashlib
 import json
@@ -10,18 +10,15 @@ from typing import Any
 
 from runners.contract.evaluations import EvaluationResult, EvaluationSpec, Tta
 from runners.contract.folder import EvaluationFolder
-from runners.contract.jsonfile import read_json, write_json, write_text
+from runners.contract.jsonfile import write_json, write_text
 from runners.contract.metrics import Split
 from runners.contract.yamlfile import dump_yaml
 from sweeper.runs.evaluated_config import check_split, evaluation_name, lay_over
 from sweeper.runs.evaluation_process import Advance, hold_device, run_evaluation
 from sweeper.runs.subject import Subject
-from sweeper.stored.redaction import without_password
-from sweeper.tracking.run_log import Addition, LogOutcome, log_new_run, log_to_run
 
 # Raised with every change of detsweep that changes what an evaluation measures.
 EVALUATION_VERSION = 1
-KIND = "detsweep.kind"
 
 
 @dataclass(frozen=True)
@@ -126,62 +123,6 @@ def predict_images(
     return _carry_out(folder, spec, evaluated.config, place, again=again)
 
 
-def log_evaluation(subject: Subject, evaluated: Evaluated, files: Sequence[Path], kind: str = "evaluations") -> str:
-    """Add an evaluation to the run that it belongs to, unless that has it.
-
-    Args:
-        subject: what was evaluated.
-        evaluated: the evaluation.
-        files: what goes into the run's artifacts, under ``<kind>/<name>``.
-        kind: ``evaluations`` or ``predictions``.
-
-    Returns:
-        A line on what did not arrive, and why; empty where there is nothing to say.
-    """
-    folder = evaluated.folder
-    tracking = subject.logged.tracking
-    told = {"uri": without_password(tracking.uri or ""), "at": evaluated.result.finished_at}
-    known = _read_logged(folder)
-    if tracking.uri is None or known.get(kind, {}).items() >= told.items():
-        return ""
-    metrics = {
-        f"eval/{folder.name}/{name.partition('/')[2]}": value for name, value in evaluated.result.metrics.items()
-    }
-    artifacts = f"{kind}/{folder.name}"
-    addition = Addition(
-        metrics, [(path, artifacts) for path in files if path.exists()], {}, evaluated.result.finished_at
-    )
-    outcome = _log(subject, addition)
-    if outcome.run_id is not None:
-        write_json(folder.logged, {**known, kind: {**told, "run_id": outcome.run_id}})
-    if not outcome.problem:
-        return ""
-    return f"tracking store {outcome.problem}; everything is kept in {folder.path}, and the same command logs it later"
-
-
-def _log(subject: Subject, addition: Addition) -> LogOutcome:
-    logged = subject.logged
-    if not subject.has_own_run:
-        return log_to_run(logged, addition)
-    from runners.contract.naming import run_params
-
-    tags = {
-        KIND: "evaluation",
-        "detsweep.folder": str(subject.job.path),
-        "detsweep.checkpoint": str(subject.checkpoint),
-    }
-    made = Addition(addition.metrics, addition.files, tags, addition.at)
-    return log_new_run(logged.tracking, logged.key, subject.title, run_params(subject.config), made)
-
-
-def _read_logged(folder: EvaluationFolder) -> dict[str, dict[str, Any]]:
-    """Return what the store has received already, by kind."""
-    try:
-        return read_json(folder.logged)
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
 def _spec(
     subject: Subject,
     folder: EvaluationFolder,
@@ -210,7 +151,9 @@ def _spec(
     # Whoever may see the job may see this, and nobody else.
     umask = 0o777 & ~subject.job.path.stat().st_mode
     os.umask(umask)
-    return EvaluationSpec(path, subject.sha256, split, tta, subject.is_foreign, identity, umask=umask)
+    return EvaluationSpec(
+        path, subject.sha256, split, tta, subject.is_foreign, identity, n_threads=subject.n_threads, umask=umask
+    )
 
 
 def _carry_out(

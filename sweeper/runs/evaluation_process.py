@@ -118,6 +118,8 @@ def run_evaluation(
         EvaluationFailedError: it failed of anything else.
     """
     n_threads = len(psutil.Process().cpu_affinity())
+    if held.device.kind == "cpu" and spec.n_threads:
+        n_threads = spec.n_threads
     if n_workers is None:
         n_workers = 0 if held.device.kind == "cpu" else min(MAX_WORKERS, max(1, n_threads - 1))
     for path in (folder.metrics, folder.failure, folder.detections, folder.logged):

@@ -8,7 +8,7 @@ from typing import Any
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.plugin_sources import DIGEST
-from runners.contract.records import AttemptResult
+from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.contract.yamlfile import load_yaml
 from sweeper.runs.addresses import FoundRun
@@ -31,6 +31,7 @@ class Subject:
         logged: the run that they are logged to.
         is_foreign: detsweep has not trained it: its weights are matched by name.
         has_own_run: there is no run of a training: what is evaluated makes one.
+        n_threads: CPU threads of its training, where that was on a CPU; else 0.
         stored: what its training measured, under full names without ``best/``; empty where detsweep did not train it.
     """
 
@@ -42,6 +43,7 @@ class Subject:
     logged: LoggedRun
     is_foreign: bool = False
     has_own_run: bool = False
+    n_threads: int = 0
     stored: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -75,6 +77,7 @@ def subject_of(run: FoundRun, consented: str = "") -> Subject:
         result.checkpoint_sha256,
         run.logged,
         is_foreign=run.job.imported.is_file(),
+        n_threads=_cpu_threads(AttemptFolder(run.job.attempts / str(result.attempt))),
         stored={name.removeprefix(BEST_PREFIX): value for name, value in result.metrics.items()},
     )
 
@@ -86,3 +89,11 @@ def find_result(job: JobFolder) -> AttemptResult | None:
         if result is not None and result.outcome is AttemptOutcome.COMPLETED:
             return result
     return None
+
+
+def _cpu_threads(attempt: AttemptFolder) -> int:
+    try:
+        spec = AttemptSpec.read(attempt)
+    except (OSError, ValueError, TypeError):  # fetched from a store, which does not keep it
+        return 0
+    return max(1, spec.n_threads // spec.n_devices) if spec.device == "cpu" else 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeper.tracking.mlflow_store import MlflowStore, Point, RunRefusedError, StoreRefusesError, describe_error
 from sweeper.tracking.shipper import TrackingSettings
-from sweeper.tracking.store_probe import StoreAwayError
+from sweeper.tracking.store_probe import StoreAwayError, database_file
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ def log_to_run(run: LoggedRun, addition: Addition) -> LogOutcome:
     uri = run.tracking.uri
     if uri is None:
         return LogOutcome(None)
+    database = database_file(uri)
+    if database is not None and not database.exists():
+        # It would be made, and hold nothing that could be added to.
+        return LogOutcome(None, describe_error(ValueError("there is no such database"), uri))
     try:
         store = MlflowStore(uri, run.tracking.experiment, run.tracking.artifacts)
         run_id = run.run_id or store.find_run(run.key)

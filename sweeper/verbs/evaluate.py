@@ -12,7 +12,8 @@ from runners.contract.metrics import AP_NAMES, Split, metric
 from runners.contract.yamlfile import load_yaml
 from sweeper.runs.addresses import find_run
 from sweeper.runs.checkpoint_subject import is_checkpoint, subject_of_checkpoint
-from sweeper.runs.evaluation import Evaluated, evaluate_split, log_evaluation
+from sweeper.runs.evaluation import Evaluated, evaluate_split
+from sweeper.runs.evaluation_log import log_evaluation
 from sweeper.runs.subject import Subject, subject_of
 from sweeper.verbs.report import open_console
 from sweeper.verbs.run_words import MACHINE_SETTINGS, RunWords, read_run_words, workplace

@@ -15,7 +15,8 @@ from runners.contract.errors import UserError
 from runners.contract.jsonfile import write_json
 from runners.contract.metrics import Split
 from runners.contract.yamlfile import load_yaml
-from sweeper.runs.evaluation import Evaluated, Workplace, evaluate_split, log_evaluation, predict_images
+from sweeper.runs.evaluation import Evaluated, Workplace, evaluate_split, predict_images
+from sweeper.runs.evaluation_log import log_evaluation
 from sweeper.runs.subject import Subject
 from sweeper.verbs.evaluate import find_subject, plain_name, say_problem
 from sweeper.verbs.image_words import find_images, image_list

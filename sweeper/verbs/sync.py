@@ -12,6 +12,7 @@ from runners.contract.folder import JobFolder, SweepFolder
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
 from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored
 from sweeper.planning.plan import PlannedJob
+from sweeper.runs.evaluation_log import ship_waiting
 from sweeper.stored.journal import Journal
 from sweeper.tracking.outbox import Pointer
 from sweeper.tracking.tracked_job import tracked_job
@@ -46,6 +47,8 @@ def run_sync(words: Sequence[str]) -> int:
         left = read_left(sweep)
         end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
         n_waiting = ship_stored(sweep, stored, left, settings, console, LIMIT_S)
+        if not n_waiting:
+            n_waiting = ship_waiting(sweep, settings, lambda line: console.print(Text(line), soft_wrap=True))
     return 1 if n_waiting else 0
 
 

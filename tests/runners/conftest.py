@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from runners.contract.folder import JobFolder
+from runners.contract.records import AttemptResult
 from runners.ops import install
 from sweeper.planning.shapes import write_shapes
 from tests.composition import compose
@@ -16,6 +17,7 @@ from tests.runners.warm_server import WarmServer
 install()
 
 JobMaker = Callable[..., JobFolder]
+Trained = tuple[JobFolder, AttemptResult]
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +59,17 @@ def server() -> Iterator[WarmServer]:
     server.event("ready")
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def trained(server: WarmServer, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One job that was trained for two epochs, and how it ended; its folder is not to be changed."""
+    config = compose(
+        *("dataset=shapes", f"dataset.root={shapes}", "backbone=resnet18", "width=narrow", "weights=none"),
+        *("image_size=96px", "batch_size=4", "n_epochs=2"),
+    )
+    job = JobFolder(tmp_path_factory.mktemp("trained") / "0001")
+    job.path.mkdir()
+    job.config.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    _, result = server.run(job)
+    return job, result

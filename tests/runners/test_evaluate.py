@@ -12,32 +12,14 @@ import yaml
 from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.evaluations import EvaluationResult, EvaluationSpec
-from runners.contract.folder import EvaluationFolder, JobFolder
+from runners.contract.folder import EvaluationFolder
 from runners.contract.jsonfile import write_json
-from runners.contract.records import AttemptResult
 from runners.evaluate_job import evaluate_job
 from runners.trained_weights import read_trained
 from runners.views import views_model, views_pipeline
-from tests.composition import compose
-from tests.runners.warm_server import WarmServer
+from tests.runners.conftest import Trained
 
 pytestmark = pytest.mark.train
-
-Trained = tuple[JobFolder, AttemptResult]
-
-
-@pytest.fixture(scope="module")
-def trained(server: WarmServer, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """One job that was trained for two epochs, and how it ended."""
-    config = compose(
-        *("dataset=shapes", f"dataset.root={shapes}", "backbone=resnet18", "width=narrow", "weights=none"),
-        *("image_size=96px", "batch_size=4", "n_epochs=2"),
-    )
-    job = JobFolder(tmp_path_factory.mktemp("trained") / "0001")
-    job.path.mkdir()
-    job.config.write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    _, result = server.run(job)
-    return job, result
 
 
 def evaluated(
@@ -49,7 +31,9 @@ def evaluated(
     assert result.checkpoint_sha256 is not None
     evaluation = EvaluationFolder(folder)
     folder.mkdir(exist_ok=True)
-    evaluation.config.write_text(yaml.safe_dump(config, sort_keys=False) if config else job.config.read_text(), encoding="utf-8")
+    evaluation.config.write_text(
+        yaml.safe_dump(config, sort_keys=False) if config else job.config.read_text(), encoding="utf-8"
+    )
     told = {"checkpoint": str(job.path / result.checkpoint), "checkpoint_sha256": result.checkpoint_sha256, **spec}
     measured = evaluate_job(evaluation, EvaluationSpec(**{"split": "val", **told}), lambda *_: None)
     return measured, json.loads(evaluation.detections.read_text())
