@@ -28,18 +28,18 @@ from benchmarks.zoo_reasons import reason_of
 from runners import preload
 from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder, JobFolder
-from runners.contract.jsonfile import append_line, read_lines
+from runners.contract.jsonfile import append_line, read_json, read_lines, write_json
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.yamlfile import dump_yaml
 from sweeper.planning.axes import Axes
 from sweeper.planning.compose import Composer
 from sweeper.planning.job_configs import JobConfigs
 from sweeper.planning.resolvers import register
+from sweeper.planning.shapes import write_shapes
 from sweeper.planning.zoo_configs import zoo_names
 
 CONF = Path(__file__).parents[1] / "conf"
 ANSWERS = RESULTS / "zoo_coverage.jsonl"
-DATA = ("dataset=shapes", *(f"dataset.shapes.{each}" for each in ("n_train=8", "n_val=4", "n_test=4", "image_px=128")))
 # What two jobs train alike if it is equal; how long, and with which learning rate, is no question here.
 PARTS = ("model", "pipeline", "filter_cfg", "optim_wrapper", "custom_hooks")
 # A config that counts iterations is refused until its length is said in epochs.
@@ -109,6 +109,17 @@ def in_turns(names: Iterable[str]) -> list[str]:
     return [name for _, name in sorted(turns)]
 
 
+def write_data(folder: Path) -> None:
+    """Write generated images whose objects have masks too: their boxes."""
+    write_shapes(folder, n_train=8, n_val=4, n_test=4, image_px=128)
+    for path in folder.glob("*.json"):
+        content = read_json(path)
+        for annotation in content.get("annotations", ()):
+            x, y, width, height = annotation["bbox"]
+            annotation["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+        write_json(path, content)
+
+
 def read_answers(again: str = "") -> dict[str, Answer]:
     """Return the answers by name; of those that are to be asked again, the file keeps nothing."""
     lines = [line for line, _ in read_lines(ANSWERS)] if ANSWERS.exists() else []
@@ -135,6 +146,8 @@ class Trials:
         preload.preload()
         register()
         self._composer = Composer.of_folder(CONF)
+        self._data = folder / "data"
+        write_data(self._data)
 
     def run(self, names: Iterable[str], limit: int) -> Iterable[Answer]:
         """Yield the answer of each config that has none; a line is printed and written for each."""
@@ -166,7 +179,8 @@ class Trials:
         return self._try(name, config, same_as, overrides)
 
     def _compose(self, name: str, overrides: Sequence[str]) -> dict[str, Any]:
-        words = ["detector=zoo", f"detector.config={name}", *DATA, "batch_size=2", *overrides]
+        data = ["dataset=coco", f"dataset.root={self._data}", "batch_size=2"]
+        words = ["detector=zoo", f"detector.config={name}", *data, *overrides]
         return JobConfigs(self._composer, Axes({}, words, ()), self._folder).job({}).config
 
     def _try(self, name: str, config: Mapping[str, Any], same_as: str, overrides: Sequence[str]) -> Answer:

@@ -184,6 +184,8 @@ def _scaled_down(batch: dict[str, Any], side_px: int, *, is_truth_resized: bool)
         if is_truth_resized:
             for instances in (sample.gt_instances, sample.ignored_instances):
                 instances.bboxes.rescale_((factor, factor))
+                if "masks" in instances:
+                    instances.masks = instances.masks.resize(small.shape[-2:])
         sample.set_metainfo({"img_shape": tuple(small.shape[-2:])})
         if "scale_factor" in sample:  # a mixed image has none
             width_factor, height_factor = sample.scale_factor
