@@ -23,6 +23,9 @@ SAME_IOU = 0.9
 # A class with fewer boxes in train can hardly be learnt, one with fewer in val or test hardly be measured.
 FEW_BOXES = {"train": 20, "val": 5, "test": 5}
 
+# Of a group of images that are the same.
+N_NAMED = 4
+
 Record = Mapping[str, Any]
 
 
@@ -173,9 +176,16 @@ def _same_images(contents: SplitContents) -> tuple[list[Suspect], list[Suspect]]
         images = [seen[place][0] for place in alike.places]
         splits = list(dict.fromkeys(image.split for image in images))
         how = "the same file" if alike.is_same_file else "nearly the same picture"
-        names = " = ".join(f"{image.split}: {image.image['file_name']}" for image in images)
+        # The first of each split are always among those that are named.
+        named = sorted(images, key=lambda image: image is not _first_of(image.split, images))[:N_NAMED]
+        names = " = ".join(f"{image.split}: {image.image['file_name']}" for image in named)
+        names += f" and {len(images) - N_NAMED} more" if len(images) > N_NAMED else ""
         (across if len(splits) > 1 else within).append(Suspect(f"{names} ({how})", images))
     return across, within
+
+
+def _first_of(split: Split, images: Sequence[SeenImage]) -> SeenImage:
+    return next(image for image in images if image.split == split)
 
 
 def _same_boxes(contents: SplitContents) -> dict[str, list[Suspect]]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from runners.contract.errors import UserError
 from sweeper.doctor.finding import Finding, ok, problem
-from sweeper.project.groups import SHIPPED_CONF
-from sweeper.project.project import MARKER, Project, find_project, local_settings
+from sweeper.project.project import MARKER, SHIPPED_CONF, Project, find_project, local_settings
+from sweeper.view.wording import count
 
 N_NAMED = 8
 
@@ -40,7 +40,7 @@ def _options(project: Project) -> str:
     ]
     if not named:
         return f"no options of its own in {project.conf}"
-    told = f"{len(named)} of its own in {project.conf} ({_listed(named)})"
+    told = f"{count(len(named), 'option')} of its own in {project.conf} ({_listed(named)})"
     return f"{told}; in place of shipped ones: {_listed(over)}" if over else told
 
 

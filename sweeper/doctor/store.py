@@ -3,6 +3,8 @@
 MLflow itself takes seconds to be imported, and makes or changes what it opens: a database is read as one here.
 """
 
+import base64
+import http.client
 import json
 import os
 import re
@@ -12,7 +14,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from sweeper.doctor.finding import Finding, ok, problem, warning
 from sweeper.planning.zoo import package_folder
@@ -102,27 +104,39 @@ def installed_schema() -> tuple[str, frozenset[str]]:
 
 
 def _examine_server(uri: str, shown: str, experiment: str) -> Finding:
+    advice = "see that MLflow listens there"
     try:
-        version = _ask(uri, "version")
+        version = _ask(uri, "version").strip()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return _refused(shown, error.code) or problem(SUBJECT, f"{shown} does not answer as MLflow: {error}", advice)
+    except (OSError, http.client.HTTPException) as error:
+        return problem(SUBJECT, f"{shown} does not answer as MLflow: {error}", advice)
+    try:
         path = f"api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(experiment)}"
         found = json.loads(_ask(uri, path))["experiment"]
         runs = json.loads(_ask(uri, "api/2.0/mlflow/runs/search", _search([found["experiment_id"]])))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 404:
-            return ok(SUBJECT, f"{shown} answers; experiment {experiment} is made by the first sweep")
-        if error.code in (401, 403):
-            advice = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-            return warning(SUBJECT, f"{shown} answers and wants to know who asks ({error.code})", advice)
-        return problem(SUBJECT, f"{shown} answers {error.code} {error.reason}", "see that MLflow listens there")
-    except (OSError, ValueError, KeyError) as error:
-        return problem(SUBJECT, f"{shown} answers, but not as MLflow: {error}", "see that MLflow listens there")
-    n_runs = len(runs.get("runs", []))
-    more = " or more" if n_runs == N_RUNS_ASKED else ""
+            return ok(SUBJECT, f"{shown}, MLflow {version}; experiment {experiment} is made by the first sweep")
+        return _refused(shown, error.code) or problem(SUBJECT, f"{shown} answers {error}", advice)
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        return problem(SUBJECT, f"{shown} answers, but not as MLflow: {error}", advice)
     if found.get("lifecycle_stage") == "deleted":
         advice = "restore it, or name another with tracking.experiment="
         return problem(SUBJECT, f"{shown}: experiment {experiment} is deleted", advice)
-    return ok(SUBJECT, f"{shown}, MLflow {version.strip()}; {count(n_runs, 'run')}{more} in experiment {experiment}")
+    n_runs = len(runs.get("runs", []))
+    more = " or more" if n_runs == N_RUNS_ASKED else ""
+    return ok(SUBJECT, f"{shown}, MLflow {version}; {count(n_runs, 'run')}{more} in experiment {experiment}")
+
+
+def _refused(shown: str, code: int) -> Finding | None:
+    """Return what is to be said if a server wants to know who asks, or does not like who does."""
+    if code not in (401, 403):
+        return None
+    advice = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    return warning(SUBJECT, f"{shown} answers and wants to know who asks ({code})", advice)
 
 
 def _search(experiments: Sequence[str]) -> Mapping[str, Any]:
@@ -130,10 +144,18 @@ def _search(experiments: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _ask(uri: str, path: str, body: Mapping[str, Any] | None = None) -> str:
-    request = urllib.request.Request(f"{uri.rstrip('/')}/{path}")
+    parts = urlsplit(uri)
+    # urllib would take name and password for a part of the host's name.
+    name, host = parts.netloc.rpartition("@")[::2]
+    request = urllib.request.Request(f"{parts.scheme}://{host}{parts.path.rstrip('/')}/{path}")
     if body is not None:
         request.data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
+    user, password = map(os.environ.get, ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"))
+    who = unquote(name) or (f"{user}:{password}" if user and password else "")
+    if who:
+        # Not sent on to wherever an answer redirects.
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(who.encode()).decode()}")
     with urllib.request.urlopen(request, timeout=PROBE_S) as response:
         text: str = response.read().decode("utf-8", "replace")
     return text

@@ -81,7 +81,9 @@ def _print_groups(groups: Sequence[OptionGroup], console: Console) -> None:
         table.add_row(Text(one_line(group.name)), Text(group.purpose), options)
     console.print(table)
     console.print()
-    _note(console, "The first of a group is taken unless another is named; a recipe only if it is named.")
+    undecided = " or ".join(group.name for group in groups if group.default is None)
+    only = f"; a {undecided} only if it is named" if undecided else ""
+    _note(console, f"The first of a group is taken unless another is named{only}.")
     if any(option.is_own for group in groups for option in group.options):
         _note(console, f"{OWN} of this project's conf/")
     _note(console, "detsweep options GROUP tells what each is for.")

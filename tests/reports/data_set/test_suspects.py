@@ -93,6 +93,15 @@ def test_an_image_in_two_splits_and_one_twice_in_a_split_are_told_apart(sample: 
     assert found["within"] == ["train: train_00002.png = train: train_00003.png (the same file)"]
 
 
+def test_of_many_that_are_the_same_each_split_is_named(sample: SampleSet) -> None:
+    for number in range(1, 8):
+        shutil.copy(sample.image("train", 0), sample.image("train", number))
+    shutil.copy(sample.image("train", 0), sample.image("test", 3))
+    (text,) = suspects(sample)["across"]
+    assert text.startswith("train: train_00000.png = test: test_00003.png = train: train_00001.png = ")
+    assert text.endswith(" and 5 more (the same file)")
+
+
 def test_a_class_without_boxes_is_rare_in_each_split(sample: SampleSet) -> None:
     sample.edit_all(lambda content: content["categories"].append({"id": 3, "name": "никогда"}))
     (kind,) = examined(sample).suspects

@@ -97,6 +97,30 @@ def test_a_misspelt_setting_is_told_before_any_image_is_looked_at(
     assert "did you mean" in capsys.readouterr().err
 
 
+def test_the_models_half_steps_and_says_nothing_of_the_data(
+    sample: SampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    sample.edit("test", lambda content: content.update(annotations=[]))
+    words = [
+        f"dataset.root={sample.root}",
+        "weights=none",
+        "batch_size=2",
+        "entry=tests.quick_job",
+        "backbone=resnet18",
+    ]
+    assert main(["check", "models", *words, "seed=0,1"]) == 0
+    told = capsys.readouterr().out
+    assert "2 jobs composed; 1 distinct models" in told
+    assert told.count("ok     faster-rcnn_resnet18") == 2
+    assert "not labelled" not in told
+    assert main(["check", *words]) == 0
+    told = capsys.readouterr().out
+    assert "not labelled" in told
+    assert "detsweep check data shows" in told
+
+
 def test_the_parts_of_check_are_completed() -> None:
     assert candidates("detsweep check da", lambda words: "dataset=") == ["data ", "dataset="]
     assert candidates("detsweep check data mod", lambda words: "") == []

@@ -9,7 +9,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -265,6 +267,79 @@ def test_a_locked_store_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyP
         writer.execute("BEGIN IMMEDIATE")
         assert "locked" in examine_store(uri, "detsweep").text
     writer.close()
+
+
+ANSWERS: dict[str, Any] = {
+    "/health": "OK",
+    "/version": "3.17.2",
+    "/api/2.0/mlflow/experiments/get-by-name?experiment_name=detsweep": {"experiment": {"experiment_id": "1"}},
+    "/api/2.0/mlflow/runs/search": {"runs": [{}, {}]},
+}
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The address of a server that answers as MLflow does, and its answers, to be changed: a number is an error."""
+    answers = dict(ANSWERS)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = answers.get(self.path, 404)
+            if answers.get("who") not in (None, self.headers["Authorization"]):
+                answer = 401
+            self.send_response(answer if isinstance(answer, int) else 200)
+            self.end_headers()
+            if not isinstance(answer, int):
+                self.wfile.write((answer if isinstance(answer, str) else json.dumps(answer)).encode())
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.server_port}", answers
+    listening.shutdown()
+    listening.server_close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade", "told"),
+    [
+        ({}, Grade.OK, "MLflow 3.17.2; 2 runs in experiment detsweep"),
+        ({path: 404 for path in ANSWERS if "get-by-name" in path}, Grade.OK, "made by the first sweep"),
+        ({"/version": 401}, Grade.WARNING, "wants to know who asks"),
+        ({"/version": 404}, Grade.PROBLEM, "does not answer as MLflow"),
+        ({path: "<html>" for path in ANSWERS if "get-by-name" in path}, Grade.PROBLEM, "not as MLflow"),
+        (
+            {
+                path: {"experiment": {"experiment_id": "1", "lifecycle_stage": "deleted"}}
+                for path in ANSWERS
+                if "get-" in path
+            },
+            Grade.PROBLEM,
+            "is deleted",
+        ),
+    ],
+)
+def test_a_server_is_asked_what_it_holds(
+    server: tuple[str, dict[str, Any]], changed: dict[str, Any], grade: Grade, told: str
+) -> None:
+    address, answers = server
+    answers.update(changed)
+    finding = examine_store(address, "detsweep")
+    assert finding.grade is grade
+    assert told in finding.text
+
+
+def test_a_server_that_knows_its_people_is_told_who_asks(server: tuple[str, dict[str, Any]]) -> None:
+    address, answers = server
+    answers["who"] = "Basic dXNlcjpwYXNz"  # user:pass
+    assert examine_store(address, "detsweep").grade is Grade.WARNING
+    finding = examine_store(address.replace("//", "//user:pass@"), "detsweep")
+    assert finding.grade is Grade.OK
+    assert "pass" not in finding.text
 
 
 def test_what_is_no_store_is_a_problem(tmp_path: Path) -> None:
