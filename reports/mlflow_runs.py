@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from reports.records import CURVES, Point, RunRecord, SweepRecord, fold_points
 from runners.contract.errors import UserError
+from runners.contract.evaluations import EVALUATED
 from runners.contract.metrics import NOTE
 from runners.contract.notes import Note
 from runners.contract.remarks import parse_remarks
@@ -193,7 +194,8 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
     params = dict(run.data.params)
     title = run.info.run_name or tags["detsweep.job"]
     params.pop("title", None)
-    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith(NOTE)}
+    # A report is about what was measured when the job was trained; notes are told apart from it below.
+    metrics = {name: y for name, y in run.data.metrics.items() if not name.startswith((NOTE, EVALUATED))}
     return RunRecord(
         sweep_id=tags["detsweep.sweep"],
         job_id=tags["detsweep.job"].rpartition("/")[2],

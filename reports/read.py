@@ -9,6 +9,7 @@ from reports.folders import read_sweep
 from reports.mlflow_runs import open_client, reused_runs, run_record, search_runs, shown, sweep_record, unreachable
 from reports.records import RunRecord, RunSet
 from runners.contract.errors import UserError
+from runners.contract.evaluations import EVALUATED
 from runners.contract.folder import SweepFolder
 from runners.contract.remarks import Remark, RemarkKind
 from runners.contract.states import JobState
@@ -130,9 +131,9 @@ def read_stored_runs(experiment: Experiment, sweep_id: str) -> list[StoredRun]:
 def _stored_run(client: "MlflowClient", run: "Run") -> StoredRun:
     tags, run_id = run.data.tags, run.info.run_id
     is_job = tags.get("detsweep.kind") == "job"
-    points = Counter(
-        (name, point.step) for name in run.data.metrics for point in client.get_metric_history(run_id, name)
-    )
+    # An evaluation may be repeated, and its newest numbers are those that count.
+    own = [name for name in run.data.metrics if not name.startswith(EVALUATED)]
+    points = Counter((name, point.step) for name in own for point in client.get_metric_history(run_id, name))
     job = tags.get("detsweep.job", "").rpartition("/")[2] if is_job else None
     return StoredRun(run_id, job, run.info.status, tags.get("detsweep.state"), points)
 

@@ -108,8 +108,8 @@ def _readme(subject: Subject, config: PortableConfig, n_classes: int) -> str:
     return f"""\
 # {" ".join(subject.title.split())}
 
-`{WEIGHTS}` (SHA-256 {subject.sha256[:12]}), `{CONFIG}` and `{CLASSES}` ({n_classes}, in the order of the labels), for plain
-MMDetection 3.x without detsweep. To edit at the top of `{CONFIG}` where the data lies elsewhere: {places}.{imports}
+`{WEIGHTS}` (SHA-256 {subject.sha256[:12]}), `{CONFIG}` and `{CLASSES}` ({n_classes}, in the order of the labels) are
+all that plain MMDetection 3.x needs. To edit at the top of `{CONFIG}` where the data lies elsewhere: {places}.{imports}
 
     {before}mim test mmdet {CONFIG} --checkpoint {WEIGHTS}
     {before}python <mmdetection>/tools/test.py {CONFIG} {WEIGHTS}

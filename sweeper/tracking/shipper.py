@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runners.contract.evaluations import EvaluationResult, run_metrics
 from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.metrics import note_metric
@@ -198,6 +199,7 @@ class Shipper:
             step = result.best_epoch or 0
             store.log_points(run_id, [Point(k, v, step, result.finished_at) for k, v in result.metrics.items()])
         n_notes = self._tell_notes(run_id, job)
+        self._tell_evaluations(run_id, job)
         store.log_files(run_id, self._files(end.attempt, job, result))
         told = {STATE: end.state.value, FAILURE: end.failure or "", REMARKS: remark_lines(read_remarks(job))}
         store.set_tags(run_id, {**told, NOTES: "\n".join(result.notes) if result else ""})
@@ -211,6 +213,17 @@ class Shipper:
             self._open().log_points(run_id, note_points(notes))
             self._open().set_tags(run_id, note_tags(notes))
         return len(notes)
+
+    def _tell_evaluations(self, run_id: str, job: JobFolder) -> None:
+        """Tell what was measured after the training: a store that the sweep has come to may know nothing of it."""
+        for folder in job.all_evaluations():
+            result = EvaluationResult.read(folder)
+            if result is None:
+                continue
+            metrics = run_metrics(folder.name, result.metrics)
+            self._open().log_points(run_id, [Point(k, v, 0, result.finished_at) for k, v in metrics.items()])
+            files = (folder.spec, folder.config, folder.metrics, folder.detections)
+            self._open().log_files(run_id, [(path, f"evaluations/{folder.name}") for path in files])
 
     def _files(
         self, attempt: AttemptFolder, job: JobFolder, result: AttemptResult | None

@@ -106,17 +106,28 @@ RUN_VERBS: Mapping[str, Verb] = {
         ["Reports show it in a column of its own, as noted by a person; no job is ranked by it."],
     ),
     "import": Verb(
-        "SWEEP_FOLDER|TABLE.csv ... [KEY=VALUE ...]",
-        "bring in what was run elsewhere",
+        "WORK_DIR|SWEEP_FOLDER|TABLE.csv ... [KEY=VALUE ...]",
+        "bring in what was trained or measured elsewhere",
         [
+            ("WORK_DIR", "of mmdet 3.x: its best checkpoint is measured here on today's val, and becomes a marked run"),
             ("SWEEP_FOLDER", "folder of a sweep, or a tar file of one: it becomes one of the output folder, whole"),
             ("TABLE.csv", "a table of results with a column title, name or run: reports show it, apart from all else"),
+            ("dataset=OPTION dataset.root=FOLDER ...", "the data that work dirs are measured on, as train takes it"),
+            DEVICE,
             STORE,
             ("tracking=off", "let the tracking store know nothing of it"),
             OUTPUT_DIR,
         ],
-        ["import ../handed-over/20261103-101500_backbone_7f3a", "import backbone.tar.gz", "import results.csv"],
+        [
+            "import work_dirs/* dataset.root=data",
+            "import ../handed-over/20261103-101500_backbone_7f3a",
+            "import backbone.tar.gz",
+            "import results.csv",
+        ],
         ("sweeper.verbs.import_verb", "run_import"),
-        ["Importing the same again changes nothing."],
+        [
+            "Importing the same again changes nothing. The config of a work dir is a Python program, and is run to be read:",
+            "it has to lie in the project, or in a folder under trusted_folders in its detsweep.yaml.",
+        ],
     ),
 }
