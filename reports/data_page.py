@@ -1,15 +1,11 @@
 """Draws what was found about a data set as one HTML page that needs nothing else: its pictures stand in it."""
 
 import base64
-import hashlib
 import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
 
 from reports.box_pictures import DrawnBox, draw_boxes
 from reports.data_set.examination import Examination, choose_sample
@@ -17,11 +13,10 @@ from reports.data_set.numbers import SIZES
 from reports.data_set.suspects import SeenImage, SuspectKind
 from reports.data_set.tables import data_tables
 from reports.fonts import ADVICE, without_font
-from reports.neutral import plain_text
+from reports.safe_html import render
 from runners.contract.errors import UserError
 from runners.contract.findings import count
 
-TEMPLATES = Path(__file__).parent / "templates"
 PICTURE_PX = 480
 JPEG_QUALITY = 82
 # What a person looks at; the lines name more.
@@ -81,18 +76,12 @@ def write_data_page(found: Examination, folder: Path) -> Path:
 
 
 def _render(found: Examination) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_plain,
-    )
-    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "data.css"))
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     bars = _bars(found)
-    return environment.get_template("data.html.jinja").render(
+    return render(
+        "data.html.jinja",
+        ["page.css", "data.css"],
+        "page.js",
+        has_pictures=True,
         found=found,
         facts=_facts(found),
         tables=[table for table in data_tables(found) if table.name != "suspects"],
@@ -105,12 +94,6 @@ def _render(found: Examination) -> str:
             for split, (_, coco) in found.contents.items()
         ],
         notes=[*found.notes, *_font_notes(found)],
-        style=Markup(style),
-        script=Markup(script),
-        policy=(
-            f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}; "
-            "base-uri 'none'"
-        ),
     )
 
 
@@ -199,12 +182,3 @@ def _font_notes(found: Examination) -> list[str]:
         return []
     numbers = ", ".join(f"#{found.classes.index(name) + 1} is {name}" for name in lacking)
     return [f"No font of this machine has the letters of some classes: in pictures {numbers}; {ADVICE}."]
-
-
-def _plain(value: object) -> object:
-    """Make control characters visible in every text that reaches the page; markup of ours passes."""
-    return plain_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _digest(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

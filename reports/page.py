@@ -1,26 +1,18 @@
 """Draws a report as one HTML page that needs nothing else: style, script and curves stand in it."""
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
 
 from reports.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart
 from reports.curves import draw_curves, labels
-from reports.neutral import plain_text
 from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, width_warning
 from reports.records import RunSet, SweepRecord
+from reports.safe_html import render
 from reports.section import Section
 from reports.table import Table, ap_cell
 from reports.tables import TEST_AP_50, scored_cell
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -66,17 +58,10 @@ def html_page(
         displayed: tables of others, shown behind all else.
         leading: tables that are to be seen first.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_plain,
-    )
-    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    return environment.get_template("page.html.jinja").render(
+    return render(
+        "page.html.jinja",
+        ["page.css"],
+        "page.js",
         heading=runs.title,
         warning=width_warning(runs.runs),
         sweeps=runs.sweeps,
@@ -85,9 +70,6 @@ def html_page(
         leading=leading,
         has_others=bool(displayed) or any(run.noted for run in runs.runs),
         frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
-        style=Markup(style),
-        script=Markup(script),
-        policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'",
         when=_when,
         images=_images,
         command=_command,
@@ -152,12 +134,3 @@ def _duration(sweep: SweepRecord) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _plain(value: object) -> object:
-    """Make control characters visible in every text that reaches the page; markup of ours passes."""
-    return plain_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _digest(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
