@@ -12,8 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+from runners.contract.digest import refuse_changed_checkpoint
+from runners.contract.errors import UserError
 from runners.contract.evaluations import EvaluationSpec, write_failure
 from runners.contract.folder import EvaluationFolder
+from runners.contract.records import Failure
 from runners.contract.states import FailureKind
 from runners.process import append_output, die_with_parent
 
@@ -43,6 +46,12 @@ def main() -> int:
 
 
 def _evaluate(folder: EvaluationFolder, spec: EvaluationSpec, told: "_Teller") -> int:
+    try:
+        # Known before PyTorch is: nobody should wait ten seconds to be told that a file is gone.
+        refuse_changed_checkpoint((folder.path / spec.checkpoint).resolve(), spec.checkpoint_sha256)
+    except UserError as error:
+        write_failure(folder, Failure(FailureKind.USER, "; ".join(error.problems)))
+        return EXIT_REFUSED
     from runners.preload import preload
 
     preload()

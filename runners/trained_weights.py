@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmdet.models.detectors import BaseDetector
 
-from runners.contract.digest import sha256_of
+from runners.contract.digest import refuse_changed_checkpoint
 from runners.contract.errors import UserError
 from runners.pretrained import read_weights, state_dict_of
 
@@ -48,11 +48,7 @@ def read_trained(path: Path, digest: str, device: str) -> TrainedWeights:
     Raises:
         UserError: there is no such file, it has changed, is cut short, or holds something else than weights.
     """
-    if not path.is_file():
-        raise UserError(f"checkpoint missing in {path}: no such file; was it cleaned away?")
-    found = sha256_of(path)
-    if found != digest:
-        raise UserError(f"checkpoint changed in {path}: SHA-256 {found[:12]}, wanted {digest[:12]}; restore the file")
+    refuse_changed_checkpoint(path, digest)
     try:
         content = read_weights(str(path), device)
     except pickle.UnpicklingError as error:
