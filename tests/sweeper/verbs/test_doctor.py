@@ -22,6 +22,7 @@ from sweeper.cli import main
 from sweeper.doctor import storage
 from sweeper.doctor.finding import Finding, Grade
 from sweeper.doctor.gpus import examine_gpus
+from sweeper.doctor.project_lines import examine_project
 from sweeper.doctor.software import examine_software
 from sweeper.doctor.stack import StackAnswer, examine_stack
 from sweeper.doctor.storage import examine_disk, examine_locks, examine_shared_memory, examine_weights
@@ -108,6 +109,23 @@ def test_a_compiled_mmcv_stands_for_the_pure_one() -> None:
     versions = stack_versions()
     versions.pop("mmcv-lite", None)
     assert examine_software({**versions, "mmcv": "2.1.0"})[1].grade is Grade.OK
+
+
+def test_a_project_says_what_of_it_stands_over_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "none here" in examine_project()[0].text
+    (tmp_path / "detsweep.yaml").touch()
+    for option in ("backbone/tiny", "neck/fpn"):
+        path = tmp_path / "conf" / f"{option}.yaml"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (tmp_path / "conf" / "local.yaml").write_text("n_workers: 2\n", encoding="utf-8")
+    project, machine = examine_project()
+    assert "2 options of its own" in project.text
+    assert project.text.endswith("in place of shipped ones: neck=fpn")
+    assert "n_workers=2" in machine.text
+    (tmp_path / "conf" / "local.yaml").write_text("n_epochs: 2\n", encoding="utf-8")
+    assert examine_project()[1].grade is Grade.PROBLEM
 
 
 def gpu_lines(

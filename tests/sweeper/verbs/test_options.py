@@ -85,6 +85,22 @@ def test_own_options_and_groups_are_told_from_ours(tmp_path: Path) -> None:
     assert list(groups)[-1] == "camera"
 
 
+def test_in_a_project_its_own_options_are_there_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "detsweep.yaml").touch()
+    write_option(tmp_path / "conf", "backbone/tiny", "# @package _global_\n# Ours.\nbackbone: {name: tiny}\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["options", "backbone"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny")]
+    assert len(lines) == 1
+    assert lines[0].split() == ["tiny", "own", "Ours."]
+    assert main(["options"]) == 0
+    shown = capsys.readouterr().out
+    assert "tiny*" in shown
+    assert "* of this project's conf/" in shown
+
+
 def test_every_shipped_group_and_option_says_what_it_is_for(tmp_path: Path) -> None:
     silent = [
         f"{group.name}={option.name}"
