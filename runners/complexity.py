@@ -3,7 +3,8 @@
 from typing import Any
 
 import torch
-from mmdet.models.detectors import BaseDetector
+from mmdet.models.detectors import BaseDetector, SingleStageDetector
+from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -18,8 +19,9 @@ def count_parameters(model: BaseDetector) -> int:
 def count_multiply_adds(model: BaseDetector, inputs: Tensor) -> int:
     """Return the multiply-adds of matrix products and convolutions in one forward pass.
 
-    Two-stage detectors are counted with as many proposals as they keep at most: how many an image really has depends on
-    the image and on the state of training, which would make two jobs incomparable.
+    Faster and Cascade R-CNN are counted with as many proposals as they keep at most: how many an image really has
+    depends on the image and on the state of training, which would make two jobs incomparable. Detectors that are
+    neither of them nor of one stage are counted as they predict.
 
     Args:
         model: a detector of MMDetection; left in the mode it is in.
@@ -28,16 +30,24 @@ def count_multiply_adds(model: BaseDetector, inputs: Tensor) -> int:
     was_training = model.training
     model.eval()
     counter = FlopCounterMode(display=False)
-    sample = DetDataSample(metainfo={"img_shape": tuple(inputs.shape[-2:])})
-    with torch.no_grad(), counter:
-        features = model.extract_feat(inputs)
-        if hasattr(model, "rpn_head"):
-            model.rpn_head(features)
-            n_proposals = model.test_cfg.rpn.max_per_img
-            model.roi_head.forward(features, [proposals(inputs, n_proposals)], [sample])
-        else:
-            model.bbox_head(features)
-    model.train(was_training)
+    shape = tuple(inputs.shape[-2:])
+    shapes = dict.fromkeys(("img_shape", "ori_shape", "pad_shape", "batch_input_shape"), shape)
+    sample = DetDataSample(metainfo={**shapes, "scale_factor": (1.0, 1.0)})
+    try:
+        with torch.no_grad(), counter:
+            if type(getattr(model, "roi_head", None)) in (StandardRoIHead, CascadeRoIHead) and hasattr(
+                model, "rpn_head"
+            ):
+                features = model.extract_feat(inputs)
+                model.rpn_head(features)
+                n_proposals = model.test_cfg.rpn.max_per_img
+                model.roi_head.forward(features, [proposals(inputs, n_proposals)], [sample])
+            elif isinstance(model, SingleStageDetector):
+                model.bbox_head(model.extract_feat(inputs))
+            else:
+                model(inputs, [sample], mode="predict")
+    finally:
+        model.train(was_training)
     # PyTorch counts a multiply-add as two operations.
     return int(counter.get_total_flops()) // 2
 

@@ -13,20 +13,55 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
+# Where MMDetection has the modules that ask whether they are trained in order to choose what they compute.
+_STRUCTURE = (
+    "mmdet.models.dense_heads.",
+    "mmdet.models.detectors.",
+    "mmdet.models.layers.transformer.",
+    "mmdet.models.roi_heads.",
+)
+
 
 def validation_losses(model: BaseDetector, inputs: Tensor, samples: Sequence[DetDataSample]) -> dict[str, Tensor]:
     """Return the losses of one batch, ``loss`` (the sum that training minimises) first; lower is better.
 
-    The model should be in evaluation mode, so that no running statistics change; the samples stay as they are.
+    The model should be in evaluation mode, so that no running statistics change and nothing is dropped; the samples
+    stay as they are. Heads that compute something else for a loss than for a prediction compute it for the loss.
 
     Args:
         model: a detector of MMDetection.
         inputs: (B, 3, H, W), preprocessed.
         samples: with ground truth in original pixels and the ``scale_factor`` of the resize.
     """
-    losses = model(inputs, [_with_rescaled_truth(sample) for sample in samples], mode="loss")
+    with _structure_as_in_training(model):
+        losses = model(inputs, [_with_rescaled_truth(sample) for sample in samples], mode="loss")
     _, values = model.parse_losses(losses)
     return {name: value for name, value in values.items() if "loss" in name}
+
+
+@contextmanager
+def _structure_as_in_training(model: BaseDetector) -> Iterator[None]:
+    """Have detector and heads take training's branch, while their layers keep their statistics and drop nothing.
+
+    FCOS gives boxes in other units for a prediction, and DINO has no denoising queries for one.
+    """
+    # A Trident's branches are counted by its backbone too, which has computed the features of one branch.
+    switched = [
+        module
+        for module in model.modules()
+        if not module.training and _is_structure(type(module)) and "Trident" not in type(model).__name__
+    ]
+    for module in switched:
+        module.training = True
+    try:
+        yield
+    finally:
+        for module in switched:
+            module.training = False
+
+
+def _is_structure(kind: type) -> bool:
+    return any(parent.__module__.startswith(_STRUCTURE) for parent in kind.__mro__)
 
 
 @contextmanager
@@ -53,4 +88,6 @@ def _with_rescaled_truth(sample: DetDataSample) -> DetDataSample:
     for instances in (rescaled.gt_instances, rescaled.ignored_instances):
         factors = instances.bboxes.new_tensor((width_factor, height_factor, width_factor, height_factor))
         instances.bboxes = instances.bboxes * factors
+        if "masks" in instances:
+            instances.masks = instances.masks.resize(sample.img_shape[:2]).pad(sample.batch_input_shape)
     return rescaled

@@ -33,6 +33,8 @@ SPOKEN = {
 
 # Detectors that are a config of MMDetection, called by its name.
 READ_DETECTORS = ("file", "zoo")
+# The setting that says which.
+DETECTOR_CONFIG = "detector.config"
 
 # Told apart only where a sweep holds several, and always last.
 REPLICATE_KEYS = ("fold", "seed")
@@ -94,7 +96,7 @@ def titles(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Mapping[str
         configs: the jobs' resolved configs.
         overrides: for each job the axes' keys and values (``{"optimizer.lr": "0.01", "seed": "1"}``).
     """
-    said = (*GROUPS, "detector.config")  # by the title itself
+    said = (*GROUPS, DETECTOR_CONFIG)  # by the title itself
     varied = [key for key in _keys(overrides) if key not in said and len({job.get(key) for job in overrides}) > 1]
     keys = [key for key in varied if key not in REPLICATE_KEYS]
     named = []

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from hydra.core.override_parser.types import Override, OverrideType
 
 from runners.contract.errors import UserError
+from runners.contract.naming import DETECTOR_CONFIG as CONFIG
+from runners.contract.naming import READ_DETECTORS as READING
 
 # Settings of the sweep itself. They say nothing about *what* is trained: no axis, and no part of a job's config.
 SWEEP_SETTINGS = (
@@ -48,12 +50,32 @@ class Axes:
     notices: Sequence[str]
 
     def points(self) -> list[dict[str, str]]:
-        """Return the grid: one mapping of axis key to value per job; the last axis turns fastest."""
-        return [dict(zip(self.values, point, strict=True)) for point in itertools.product(*self.values.values())]
+        """Return the grid: one mapping of axis key to value per job; the last axis turns fastest.
+
+        Configs of MMDetection are gone through by the detectors that read one; beside them, ours is one arm.
+        """
+        points = [dict(zip(self.values, point, strict=True)) for point in itertools.product(*self.values.values())]
+        if not self._is_mixed:
+            return points
+        read = [point if point["detector"] in READING else _without_config(point) for point in points]
+        return [point for number, point in enumerate(read) if point not in read[:number]]
 
     def overrides(self, point: Mapping[str, str]) -> list[str]:
         """Return the complete overrides of one job."""
-        return [*self.fixed, *(f"{key}={value}" for key, value in point.items())]
+        lines = [*self.fixed, *(f"{key}={value}" for key, value in point.items())]
+        if not self._is_mixed or point.get("detector") in READING:
+            return lines
+        return [line for line in lines if not line.startswith(f"{CONFIG}=")]
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether some of the detectors that are gone through read a config, and some are ours."""
+        detectors = self.values.get("detector", ())
+        return 0 < sum(option in READING for option in detectors) < len(detectors)
+
+
+def _without_config(point: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in point.items() if key != CONFIG}
 
 
 def read_axes(overrides: Sequence[Override]) -> Axes:

@@ -20,7 +20,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runners.contract.errors import UserError
-from sweeper.planning.mm_naming import CONFIG, place_named, reading_option
+from runners.contract.naming import DETECTOR_CONFIG as CONFIG
+from runners.contract.naming import READ_DETECTORS as READING
+from sweeper.planning.mm_files import MmFile
+from sweeper.planning.mm_naming import import_problems, place_named, reading_option
 from sweeper.planning.override_check import value_problem
 from sweeper.planning.overrides import expand_override, nearest, parse_override
 from sweeper.planning.own_paths import anchor_paths
@@ -41,12 +44,18 @@ class _Base:
 
     config: DictConfig
     raw: Mapping[str, Any]  # the same as plain data, interpolations as text
-    # A config of MMDetection is to be read and none is named: what its settings are is not known.
-    is_open: bool = False
+    reads: bool = False  # a config of MMDetection
+    file: MmFile | None = None  # that config; while none is named, nobody knows what settings there are
+
     # Overridden keys with which nothing is missing and every interpolation leads somewhere.
     sound_with: set[frozenset[str]] = field(default_factory=set)
     # What is wrong with an override, by its line: jobs of a sweep have most of their overrides in common.
     judged: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def has_our_size(self) -> bool:
+        """Whether the pipelines are ours, which follow ``image_size``."""
+        return "image_size" in self.config.hydra.runtime.choices
 
 
 class Composer:
@@ -102,6 +111,8 @@ class Composer:
             raise UserError(_one_line(error)) from error
         config.hydra.overrides.task = list(overrides)
         problems = range_problems(config)
+        if base.file is not None:
+            problems += import_problems(base.file, OmegaConf.to_object(config.plugins))
         # What the files leave open depends on which keys are overridden, and jobs of a sweep override the same ones.
         keys = frozenset(override.get_key_element() for override in values)
         if keys not in base.sound_with or any("${" in line or MISSING in line for line in overrides):
@@ -119,8 +130,9 @@ class Composer:
         fixed = [values[0] for values in lines if len(values) == 1]
         # One axis at a time, all else as it stands: what is wrong with a value is wrong in every combination.
         alone = [[*fixed, line] for values in lines if len(values) > 1 for line in values]
+        is_read = any(line in (f"detector={option}" for option in READING) for values in lines for line in values)
         for job in [fixed, *alone]:
-            problems += [problem for problem in self._read(job)[2] if problem not in problems]
+            problems += [problem for problem in self._read(job, is_read)[2] if problem not in problems]
         return problems
 
     def groups(self) -> Mapping[str, Sequence[str]]:
@@ -139,7 +151,9 @@ class Composer:
         """Whether a key of an override decides which settings there are: a group, or the config that is read."""
         return key == CONFIG or self.is_group(key)
 
-    def _read(self, overrides: Sequence[str]) -> tuple[_Base, list[Override], list[str]]:
+    def _read(
+        self, overrides: Sequence[str], is_read_elsewhere: bool = False
+    ) -> tuple[_Base, list[Override], list[str]]:
         """Return the combination of groups, the values to lay on it, and what is wrong with either."""
         parsed, problems = _parse(overrides)
         problems += _recipe_problems(parsed)
@@ -159,7 +173,13 @@ class Composer:
                 else:
                     groups.append(override.input_line or "")
         base = self._base(tuple(groups), named)
-        for override in [] if base.is_open else values:
+        for override in [] if base.reads and base.file is None else values:
+            if override.key_or_group == CONFIG and not base.reads:
+                problems += [] if is_read_elsewhere else [_unread(override)]
+                continue
+            if base.file is not None and override.key_or_group.startswith("image_size.") and not base.has_our_size:
+                problems.append(_without_effect(override))
+                continue
             line = override.input_line or ""
             if line not in base.judged:
                 base.judged[line] = value_problem(override, base.config, base.raw, self._groups)
@@ -185,14 +205,14 @@ class Composer:
             if misplaced:
                 raise UserError(*misplaced)
             kind = reading_option(config)
-            is_open = kind is not None and not place_named(
-                config, kind, named, self._chosen(groups, config), self._recipe(config)
-            )
+            file = None
+            if kind is not None:
+                file = place_named(config, kind, named, self._chosen(groups, config), self._recipe(config))
             anchor_paths(config)  # what a command line says is laid on later
             ours = {str(key): None for key in config if key != "hydra"}
             raw = OmegaConf.to_container(OmegaConf.masked_copy(config, list(ours)), resolve=False)
             assert isinstance(raw, dict)
-            self._bases[key] = _Base(config, {str(key): value for key, value in raw.items()}, is_open)
+            self._bases[key] = _Base(config, {str(key): value for key, value in raw.items()}, kind is not None, file)
         return self._bases[key]
 
     def _chosen(self, groups: Sequence[str], config: DictConfig) -> set[str]:
@@ -263,6 +283,20 @@ def _parse(lines: Sequence[str]) -> tuple[list[Override], list[str]]:
         except UserError as error:
             problems += error.problems
     return parsed, problems
+
+
+def _without_effect(override: Override) -> str:
+    return (
+        f"no effect in override '{override.input_line}': the pipelines are the config's own and do not follow it; change "
+        "pipeline.train... and pipeline.test..., or give image_size=512px, which takes our pipelines instead"
+    )
+
+
+def _unread(override: Override) -> str:
+    return (
+        f"config without a reader in override '{override.input_line}': the detector is one of ours; give detector=file "
+        "(a path) or detector=zoo (a name) with it"
+    )
 
 
 def _recipe_problems(overrides: Sequence[Override]) -> list[str]:

@@ -17,6 +17,7 @@ from runners.contract.errors import UserError
 from sweeper.planning.axes import SWEEP_SETTINGS, Axes
 from sweeper.planning.compose import Composer
 from sweeper.planning.dataset import PreparedDataset, prepare_dataset
+from sweeper.planning.mm_masks import mask_problems
 from sweeper.planning.overrides import parse_override
 from sweeper.planning.resolvers import RESOLVERS
 from sweeper.planning.setting_rules import SETTINGS, batch_problems, class_count_problems, range_problems
@@ -102,6 +103,7 @@ class JobConfigs:
         mismatches = [
             *batch_problems(config, dataset.n_images["train"]),
             *class_count_problems(config, len(dataset.classes)),
+            *mask_problems(config, dataset),
         ]
         if mismatches:
             raise UserError(*mismatches)

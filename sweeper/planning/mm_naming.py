@@ -6,15 +6,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from runners.contract.naming import DETECTOR_CONFIG as CONFIG
+from runners.contract.naming import READ_DETECTORS as READING
 from sweeper.planning.mm_files import MmFile, read_mm_file
 from sweeper.planning.mm_placing import place_mm_file
 from sweeper.planning.mm_refusals import refuse_unfit
 from sweeper.planning.zoo_configs import find_zoo_config
 from sweeper.project.project import anchored, find_project
 
-# Options of the group `detector` that read a config, and the setting that names it.
-READING = ("file", "zoo")
-CONFIG = "detector.config"
+# What every job imports.
+_IMPORTED_ANYWAY = ("mmcv", "mmdet", "mmengine")
 
 
 def reading_option(config: DictConfig) -> str | None:
@@ -29,8 +30,8 @@ def reading_option(config: DictConfig) -> str | None:
 
 def place_named(
     config: DictConfig, kind: str, typed: str | None, chosen: Collection[str], recipe: Mapping[str, Any]
-) -> bool:
-    """Read the config that is named, and put it in its place; return whether one is named.
+) -> MmFile | None:
+    """Read the config that is named, and put it in its place; return it, or None if none is named.
 
     Args:
         config: composed by Hydra; it is changed.
@@ -45,12 +46,34 @@ def place_named(
     told = OmegaConf.select(config, CONFIG)
     named = typed if typed is not None else told
     if not isinstance(named, str) or not named:
-        return False
-    place_mm_file(config, _read(kind, named, is_typed=typed is not None), kind, chosen)
+        return None
+    file = _read(kind, named, is_typed=typed is not None)
+    place_mm_file(config, file, kind, chosen)
     with open_dict(config):
         config.merge_with(recipe)
         config.detector.config = named
-    return True
+    return file
+
+
+def import_problems(file: MmFile, plugins: Any) -> list[str]:
+    """Return a line if a config imports code that is not among the plug-ins of its job.
+
+    Args:
+        file: the config.
+        plugins: what the job's config names as plug-ins.
+    """
+    told = file.config.get("custom_imports") or {}
+    names = told.get("imports") if isinstance(told, Mapping) else told
+    imported = [names] if isinstance(names, str) else list(names or ())
+    known = {str(name).partition(".")[0] for name in ([plugins] if isinstance(plugins, str) else plugins or ())}
+    roots = dict.fromkeys(str(name).partition(".")[0] for name in imported)
+    missing = [root for root in roots if root not in known and root not in _IMPORTED_ANYWAY]
+    if not missing:
+        return []
+    return [
+        f"imports of its own in {file.path}: custom_imports names {', '.join(map(str, imported))}; code comes in by "
+        f"plugins=[{','.join(missing)}], from the project's folder or an installation"
+    ]
 
 
 def _read(kind: str, named: str, *, is_typed: bool) -> MmFile:
