@@ -1,6 +1,5 @@
 """Finding a run by what people call it: its number, title, path, the store's id, or that it is the best."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from runners.contract.metrics import best, metric
 from runners.contract.states import JobState
 from runners.contract.yamlfile import load_yaml
 from sweeper.project.places import find_places
+from sweeper.runs.titles import all_sweeps, is_sweep, no_run, titles_of, unknown_run
 from sweeper.stored.finding import find_sweep
 from sweeper.stored.journal import read_journal
 from sweeper.stored.sweep_file import read_sweep_file
@@ -96,12 +96,12 @@ def find_run(address: str, place: RunPlace) -> FoundRun:
     head, _, tail = address.rpartition("/")
     if tail == BEST:
         return _best_of(find_sweep(head or None, place.output_dir), place)
-    if tail.isdigit() and head and not _is_sweep(head, place.output_dir):
+    if tail.isdigit() and head and not is_sweep(head, place.output_dir):
         return _stored(f"{head}/{int(tail):04d}", place)
     if tail.isdigit():
         return _numbered(find_sweep(head or None, place.output_dir), tail, place)
     if Path(address, "sweep.yaml").is_file():
-        raise _is_no_run(SweepFolder(Path(address)), address)
+        raise no_run(SweepFolder(Path(address)), address)
     found = _titled(head, tail, address, place)
     if not found:
         return _stored(address, place)
@@ -130,8 +130,12 @@ def _of_job(sweep: SweepFolder, job_id: str, place: RunPlace) -> FoundRun:
     if event.get("state") != JobState.REUSED.value:
         return FoundRun(job, _title(job), None, tracking, f"{sweep.sweep_id}/{job_id}")
     folder, run_id = JobFolder(Path(str(event.get("folder") or ""))), str(event.get("run_id") or "") or None
-    if folder.path.is_absolute() and folder.config.is_file():
-        return replace(_of_folder(folder, place), run_id=run_id)
+    # Where sweeps were handed over together, the one that answers lies beside this one.
+    beside = SweepFolder(sweep.path.parent / folder.path.parent.parent.name).job(folder.job_id)
+    for each in (folder, beside):
+        if each.path.is_absolute() and each.path != job.path and each.config.is_file():
+            found = _of_folder(each, place)
+            return replace(found, run_id=run_id, tracking=tracking) if run_id else found
     if run_id is None or tracking.uri is None:
         raise UserError(
             f"run {int(job_id)} in {sweep.path}: {folder.path} answers it, and is gone; train it with reuse=false"
@@ -168,11 +172,11 @@ def _best_of(sweep: SweepFolder, place: RunPlace) -> FoundRun:
 
 def _titled(head: str, tail: str, address: str, place: RunPlace) -> Sequence[tuple[SweepFolder, str]]:
     """Return sweep and number of each job of a title, the newest sweep last; within one sweep as ``sweep/title``."""
-    if head and _is_sweep(head, place.output_dir):
+    if head and is_sweep(head, place.output_dir):
         sweeps, title = [find_sweep(head, place.output_dir)], tail
     else:
-        sweeps, title = _sweeps(place.output_dir), address
-    return [(sweep, job_id) for sweep in sweeps for job_id, name in _titles(sweep).items() if name == title]
+        sweeps, title = all_sweeps(place.output_dir), address
+    return [(sweep, job_id) for sweep in sweeps for job_id, name in titles_of(sweep).items() if name == title]
 
 
 def _stored(address: str, place: RunPlace) -> FoundRun:
@@ -180,12 +184,12 @@ def _stored(address: str, place: RunPlace) -> FoundRun:
     tracking = place.tracking
     database = database_file(tracking.uri or "")
     if tracking.uri is None or (database is not None and not database.is_file()):
-        raise _unknown(address, place)
+        raise unknown_run(address, place.output_dir)
     from reports.stored_jobs import find_stored_jobs
 
     found = find_stored_jobs(tracking.uri, address)
     if not found:
-        raise _unknown(address, place)
+        raise unknown_run(address, place.output_dir)
     if len(found) > 1:
         listed = ", ".join(f"{job.key} ({job.title}, run {job.run_id})" for job in found[:N_CANDIDATES])
         raise UserError(
@@ -205,48 +209,6 @@ def _fetched(tracking: TrackingSettings, run_id: str, title: str, key: str, plac
     assert tracking.uri is not None
     folder = fetch_job(tracking.uri, run_id, place.output_dir / FETCHED)
     return FoundRun(folder, title, run_id, tracking, key)
-
-
-def _unknown(address: str, place: RunPlace) -> UserError:
-    titles = {
-        name: f"{sweep.sweep_id}/{int(job)}"
-        for sweep in _sweeps(place.output_dir)
-        for job, name in _titles(sweep).items()
-    }
-    near = difflib.get_close_matches(address.rpartition("/")[2], titles, n=3, cutoff=0.4)
-    known = ", ".join(f"{name} ({titles[name]})" for name in near or list(titles)[-3:])
-    told = f"{'the nearest are' if near else 'there are'} {known}" if known else "no sweep has been run there"
-    return UserError(
-        f"run '{address}' in {place.output_dir}: there is none; {told}; a run is a job number (3), SWEEP/3, "
-        "a title, best, an MLflow run id, or a job's folder"
-    )
-
-
-def _is_no_run(sweep: SweepFolder, address: str) -> UserError:
-    listed = ", ".join(
-        f"{address.rstrip('/')}/{int(job_id)} ({name})" for job_id, name in list(_titles(sweep).items())[:3]
-    )
-    return UserError(f"run '{address}': that is a sweep; name one of its jobs, as in {listed}")
-
-
-def _sweeps(output_dir: Path) -> list[SweepFolder]:
-    return [SweepFolder(path.parent) for path in sorted(output_dir.glob("*/sweep.yaml"))]
-
-
-def _is_sweep(name: str, output_dir: Path) -> bool:
-    try:
-        find_sweep(name, output_dir)
-    except UserError:
-        return False
-    return True
-
-
-def _titles(sweep: SweepFolder) -> dict[str, str]:
-    """Return job id to title; nothing of a sweep whose file is damaged."""
-    try:
-        return {str(job["id"]): str(job["title"]) for job in read_sweep_file(sweep)["jobs"]}
-    except UserError:
-        return {}
 
 
 def _last_event(sweep: SweepFolder, job_id: str) -> Mapping[str, Any]:

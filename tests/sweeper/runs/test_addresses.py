@@ -85,6 +85,9 @@ def test_a_reused_job_is_the_run_that_answers_it(sweeps: tuple[SweepFolder, Swee
     assert (run.job.path, run.key) == (answer, f"{older.sweep_id}/0002")
     assert found("x", tmp_path) == run
     assert found("best", tmp_path).job.path == answer  # of the newest sweep, by the numbers that it shows
+    moved = tmp_path.rename(tmp_path.with_name("handed over"))
+    assert found("3", moved).job.path == moved / answer.relative_to(tmp_path)
+    moved.rename(tmp_path)
     shutil.rmtree(answer)
     with pytest.raises(UserError, match=r"answers it, and is gone; train it with reuse=false"):
         found("3", tmp_path)
