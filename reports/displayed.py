@@ -36,5 +36,7 @@ def _table(table: DisplayedTable) -> Table:
 def _cell(value: float | None, column: DisplayedColumn) -> Cell:
     if value is None:
         return missing_cell()
-    shown = 100 * value if column.is_ap else value
-    return Cell(f"{shown:.4g}", shown)
+    if not column.is_ap:
+        return Cell(f"{value:.6g}", value)
+    # As many digits as it was given with, and not fewer than others show.
+    return Cell(max(f"{100 * value:.1f}", f"{100 * value:.6g}", key=len), 100 * value)

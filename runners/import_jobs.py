@@ -31,14 +31,25 @@ def main() -> int:
     preload()
     for told in asked:
         try:
-            answer = _take_in(told)
+            answer = take_in(told)
         except UserError as error:
             answer = {"problem": error.problems[0]}
         os.write(answers, (json.dumps(answer) + "\n").encode())
     return 0
 
 
-def _take_in(told: Mapping[str, Any]) -> dict[str, Any]:
+def take_in(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Take one checkpoint in, and write the config of plain MMDetection beside it.
+
+    Args:
+        told: a line of standard input.
+
+    Returns:
+        A line of standard output.
+
+    Raises:
+        UserError: the file holds more than weights, or is of other classes than the job's data.
+    """
     from runners.allowlist import refuse_foreign_code
     from runners.checkpoints import save_checkpoint
     from runners.contract.digest import sha256_of

@@ -93,8 +93,9 @@ def take_in(source: SweepFolder, output_dir: Path, wish: StoreWish) -> tuple[Swe
     name = str(content.get("id") or source.sweep_id)
     if Path(name).name != name:
         raise UserError(f"sweep in {source.sweep}: id {name!r} is no name of a folder; restore the file")
-    target = SweepFolder(output_dir / name)
-    is_here = target.path.resolve() == source.path.resolve()
+    # One that is here stays what it is called, whatever it was called elsewhere.
+    is_here = source.path.parent.resolve() == output_dir.resolve()
+    target = source if is_here else SweepFolder(output_dir / name)
     if is_owned(source.journal, is_elsewhere=True):
         raise UserError(f"sweep in {source.path}: a process works on it; import it when it has ended (detsweep stop)")
     if target.sweep.is_file() and not is_here:

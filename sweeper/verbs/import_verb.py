@@ -1,5 +1,6 @@
 """``detsweep import``: what others ran, or ran elsewhere, becomes part of this project."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from runners.contract.folder import SweepFolder
 from sweeper.control.left import end_what_was_left_running, read_left
 from sweeper.control.stored_sweep import read_stored
 from sweeper.project.places import find_places
+from sweeper.runs.answers import keep_answers
 from sweeper.runs.importing_sweeps import StoreWish, is_archive, take_in, unpacked
 from sweeper.runs.importing_tables import SUFFIXES, read_table
 from sweeper.runs.work_dirs import WorkDir, read_work_dir
@@ -109,6 +111,8 @@ def _tell(sweep: SweepFolder, console: Console) -> int:
         stored = read_stored(sweep, [])
         left = read_left(sweep)
         end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
+        with contextlib.suppress(UserError):  # the report tells what cannot be read
+            keep_answers(sweep)
         try_report(sweep, console)
         store = tracking_settings(stored.plan.settings["tracking"], sweep.path.parent)
         if store.uri is None:

@@ -126,8 +126,8 @@ RUN_VERBS: Mapping[str, Verb] = {
         ],
         ("sweeper.verbs.import_verb", "run_import"),
         [
-            "Importing the same again changes nothing. The config of a work dir is a Python program, and is run to be read:",
-            "it has to lie in the project, or in a folder under trusted_folders in its detsweep.yaml.",
+            "Importing the same again changes nothing. The config of a work dir is a Python program that is run to be",
+            "read: it has to lie in the project, or in a folder under trusted_folders in its detsweep.yaml.",
         ],
     ),
 }

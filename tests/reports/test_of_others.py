@@ -68,7 +68,7 @@ def test_a_table_of_others_stands_behind_all_else_and_is_not_ranked(tmp_path: Pa
     table = report.tables[-1]
     assert report.tables[:-1] == plain.tables
     assert [[cell.text for cell in row.cells] for row in table.rows] == [
-        ["=evil() <b>", "99", "0.31"],
+        ["=evil() <b>", "99.0", "0.31"],
         [R50, "41.5", "–"],
     ]
     assert {cell.tone.value for row in table.rows for cell in row.cells} == {"plain", "missing"}

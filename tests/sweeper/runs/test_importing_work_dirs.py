@@ -2,11 +2,11 @@
 
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +18,7 @@ from runners.contract.remarks import RemarkKind
 from runners.contract.states import JobState
 from sweeper.cli import main
 from sweeper.planning.shapes import write_shapes
+from sweeper.runs.importing_work_dirs import NAME
 from sweeper.runs.work_dirs import read_log, read_work_dir
 from tests.sweeper.runs.work_dir_writing import train_plainly
 
@@ -154,36 +155,30 @@ def test_a_work_dir_becomes_a_marked_run_that_was_measured_here(project: Path) -
     assert yaml.safe_load(sweep.sweep.read_text())["jobs"][0]["title"] == "frcnn narrow"
 
 
-class Canary:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch canary",)
-
-
-@pytest.mark.train
-def test_hostile_and_foreign_checkpoints_are_refused_together_and_nothing_is_made(
-    project: Path,
+def test_what_is_wrong_with_any_checkpoint_is_told_of_all_and_nothing_is_made(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hostile, cats = project / "hostile", project / "cats"
-    for path in (hostile, cats):
+    work_dirs = [project / "one", project / "two"]
+    for path in work_dirs:
         shutil.copytree(project / "old runs" / "frcnn narrow", path)
-        for checkpoint in path.glob("*.pth"):
-            checkpoint.unlink()
-    (hostile / "epoch_1.pth").write_bytes(pickle.dumps({"state_dict": {}, "meta": Canary()}))
-    import torch
+    run = subprocess.run
 
-    meta = {"epoch": 1, "dataset_meta": {"classes": ("cat", "dog", "bird")}}
-    torch.save({"state_dict": {"backbone.conv1.weight": torch.zeros(1)}, "meta": meta}, cats / "epoch_1.pth")
-    before = sorted(project.rglob("sweep.yaml"))
-    shown = imported(project, "hostile", "cats", "dataset.root=data", "tracking=off", "gpus=none", "output_dir=other")
-    assert shown.returncode == 2, shown.stdout + shown.stderr
-    first, second = shown.stderr.splitlines()
-    assert "unsafe checkpoint" in first or "no torch file" in first
-    assert second.startswith("error: classes differ in")
-    assert "cat, dog, bird" in second
-    assert sorted(project.rglob("sweep.yaml")) == before
-    assert not list(project.rglob("canary"))
-    assert not Path("canary").exists()
-    assert not [path for path in (project / "other").glob("*") if path.is_dir() and "imported" in path.name]
+    def refuse(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+        if "runners.import_jobs" not in command:
+            return run(command, **how)
+        jobs = [json.loads(line)["job"] for line in how["input"].splitlines()]
+        assert all(Path(job, "config.yaml").is_file() for job in jobs)
+        told = [json.dumps({"problem": f"checkpoint {number} is no good"}) for number in (1, 2)]
+        return subprocess.CompletedProcess(command, 0, "\n".join(told), "")
+
+    monkeypatch.setattr("sweeper.runs.importing_work_dirs.subprocess.run", refuse)
+    monkeypatch.chdir(project)
+    words = [*map(str, work_dirs), "dataset.root=data", "tracking=off", "output_dir=other"]
+    assert main(["import", *words]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["error: checkpoint 1 is no good", "error: checkpoint 2 is no good"]
+    assert not [path for path in (project / "other").iterdir() if NAME in path.name]
+    capsys.readouterr()
 
 
 def test_a_config_outside_the_trusted_folders_is_not_executed(
