@@ -14,7 +14,7 @@ from reports.records import RunRecord, RunSet
 from reports.replicates import read_elsewhere
 from reports.section import Section, split_sections
 from reports.table import Table
-from reports.verdicts import SweepVerdicts, judge_sweeps, verdict_table
+from reports.verdicts import SweepVerdicts, judge_sweeps, verdict_tables
 from runners.contract.displayed import read_displayed
 from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import write_text
@@ -70,7 +70,7 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
     beside = source.path.parent if isinstance(source, SweepFolder) else None
     elsewhere = read_elsewhere(source, runs.runs) if isinstance(source, SweepFolder) and _has_claims(runs) else []
     verdicts = judge_sweeps(runs, elsewhere)
-    leading = (verdict_table(verdicts),) if verdicts else ()
+    leading = tuple(verdict_tables(verdicts))
     displayed = displayed_tables(read_displayed(folder) if (folder := output_dir or beside) else [])
     out.mkdir(parents=True, exist_ok=True)
     alone = ((f"{table.name}.csv", csv_table(table)) for table in (*leading, *displayed))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from reports.judging.arms import CellRuns, find_cells, other_recipes
 from reports.judging.decision import Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, judge
+from reports.judging.noise_floor import N_SEEDS, NoiseFloor, noise_floor
 from reports.judging.wording import (
     claim_words,
     effect_words,
@@ -37,6 +38,7 @@ class SweepVerdicts:
     Attributes:
         sweep_id: the sweep that put it to the test.
         judged: None where nothing could be judged.
+        floor: of a hypothesis that compares nothing: how much its runs differ.
         problem: why; empty otherwise.
         next_command: trains only the seeds that would decide; empty if none would, or none is needed.
     """
@@ -45,6 +47,7 @@ class SweepVerdicts:
     judged: JudgedHypothesis | None
     problem: str = ""
     next_command: str = ""
+    floor: tuple[NoiseFloor, ...] = ()
 
 
 def judge_sweeps(runs: RunSet, elsewhere: Sequence[RunRecord] = ()) -> list[SweepVerdicts]:
@@ -71,6 +74,8 @@ def _judge_sweep(
         own = [run for run in runs if run.sweep_id == sweep.sweep_id]
         others = [run for run in (*runs, *elsewhere) if run.sweep_id != sweep.sweep_id]
         cells = find_cells(hypothesis, own, others)
+        if hypothesis.is_floor:
+            return SweepVerdicts(sweep.sweep_id, None, floor=tuple(noise_floor(hypothesis, cells)))
         judged = judge(hypothesis, cells, _lenders(cells, others), versions)
     except UserError as error:
         # A report must not fail because of one hypothesis.
@@ -89,9 +94,14 @@ def _kind(run: RunRecord) -> tuple[str, str, str, str]:
     return run.fingerprint, params.get("fold", ""), params.get("n_epochs", ""), params.get("schedule", "")
 
 
-def verdict_table(found: Sequence[SweepVerdicts]) -> Table:
+def verdict_tables(found: Sequence[SweepVerdicts]) -> list[Table]:
+    """Return the tables that are to be seen first; those without a row are left out."""
+    return [table for table in (_verdict_table(found), _floor_table(found)) if table.rows]
+
+
+def _verdict_table(found: Sequence[SweepVerdicts]) -> Table:
     """Return a row for each comparison: answer, gain with its interval, seeds, what else differs."""
-    rows = [row for verdicts in found for row in _rows(verdicts)]
+    rows = [row for verdicts in found if not verdicts.floor for row in _rows(verdicts)]
     return Table(
         name=NAME,
         title="Verdicts",
@@ -174,3 +184,36 @@ def _lines_of(claim: JudgedClaim) -> Iterator[str]:
             disagree = len({value > 0 for value in step.verdict.effect.block_differences}) > 1
             yield f"{arms}, block by block: {shown}{'; the blocks disagree' if disagree else ''}"
         yield from (f"left out: {line}" for line in step.left_out)
+
+
+def _floor_table(found: Sequence[SweepVerdicts]) -> Table:
+    """Return a row for each metric: how much equal runs differ, and which differences that lets be seen."""
+    titles = ("mean", "deviation", "it may be", *(f"seen with {number} seeds" for number in N_SEEDS))
+    rows = [Row(verdicts.sweep_id, _floor_cells(floor)) for verdicts in found for floor in verdicts.floor]
+    return Table(
+        name="noise-floor",
+        title="How much equal runs differ",
+        columns=(Column("metric", is_number=False), Column("runs"), *map(Column, titles)),
+        rows=rows,
+        notes=(
+            "Runs that differ in nothing but their seed; AP in points. A deviation from few runs is itself uncertain.",
+            "Seen: the true difference of two arms, with so many seeds in each, that shows in four cases of five, "
+            "as far as seeds decide; the noise of images comes on top.",
+        ),
+    )
+
+
+def _floor_cells(floor: NoiseFloor) -> list[Cell]:
+    question = floor.question
+    named = [text_cell(metric_words(question.metric)), Cell(str(floor.n_seeds), float(floor.n_seeds))]
+    if floor.problem:
+        return [
+            *named,
+            missing_cell(),
+            missing_cell(floor.problem),
+            *[missing_cell()] * (1 + len(N_SEEDS)),
+        ]
+    low, high = (signed(end, question).lstrip("+") for end in floor.deviation_range)
+    numbers = [Cell(signed(value, question).lstrip("+"), value) for value in (floor.mean, floor.deviation)]
+    seen = [Cell(signed(value, question).lstrip("+"), value) for value in floor.detectable]
+    return [*named, *numbers, text_cell(f"{low} to {high}"), *seen]

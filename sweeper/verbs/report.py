@@ -18,7 +18,7 @@ from sweeper.view.screen import Screen
 KEYS = {"output_dir": "", "tracking.experiment": "", "tracking.uri": ""}
 FILE_WIDTH = 140
 # The terminal shows what a decision is made on; the report holds all of them.
-SHOWN_TABLES = ("verdicts", "study", "without-result", "noted", "sizes", "zoo", "notes")
+SHOWN_TABLES = ("verdicts", "noise-floor", "study", "without-result", "noted", "sizes", "zoo", "notes")
 
 
 def run_report(words: Sequence[str]) -> int:
