@@ -3,7 +3,8 @@
 An object is confused if a detection of another class overlaps it as far as a find must, and is a classification error
 after TIDE (`reports.diagnosis.error_types`): it found nothing of its own class, and is no localisation error there. Of
 several the highest score counts, so that an object is confused once at most. It may have been found under its own name
-as well; both are told apart, since a second name beside the right one does less harm than one in its place.
+as well (each class is suppressed on its own, so two boxes on one object are common); what harm that does depends on
+which name has the higher score, so both are kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class ConfusedObject:
         detection_box: likewise, of the detection with the other name.
         score: of that detection, 0-1.
         iou: overlap of the two, 0-1.
-        is_also_found: whether a detection at or above the score found the object under its own name.
+        found_score: of the detection that found the object under its own name; None if none at or above the score did.
     """
 
     image_id: int
@@ -40,7 +41,12 @@ class ConfusedObject:
     detection_box: tuple[float, ...]
     score: float
     iou: float
-    is_also_found: bool
+    found_score: float | None
+
+    @property
+    def is_misnamed(self) -> bool:
+        """Whether the other name is the one that has the highest score, and so the one that would be believed."""
+        return self.found_score is None or self.found_score < self.score
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,16 @@ class ConfusedPair:
     n_labelled: int
 
     @property
+    def n_misnamed(self) -> int:
+        """How many of them have no higher score under their own name."""
+        return sum(one.is_misnamed for one in self.objects)
+
+    @property
     def words(self) -> str:
-        """The pair in a sentence: Paper pack called Paper, 41 times of 230 (12 of them found as Paper pack as well)."""
-        n_confused, n_both = len(self.objects), sum(one.is_also_found for one in self.objects)
-        both = f" ({n_both} of them found as {self.true_class} as well)" if n_both else ""
-        return f"{self.true_class} called {self.called}, {_times(n_confused)} of {self.n_labelled}{both}"
+        """The pair in a sentence: Paper pack called Paper, 41 times of 230 (in 29 with the highest score)."""
+        n_confused = len(self.objects)
+        of_them = "" if self.n_misnamed == n_confused else f" (in {self.n_misnamed} with the highest score)"
+        return f"{self.true_class} called {self.called}, {_times(n_confused)} of {self.n_labelled}{of_them}"
 
     def by_image(self, image_ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (N,) how many of them stand in each image."""
@@ -126,7 +137,7 @@ def confusion(
     counts = np.zeros((len(class_names), len(class_names)), np.int64)
     for rows in (finds, wrong):
         np.add.at(counts, (findings.object_class[rows], findings.detected_class[rows]), 1)
-    found = set(findings.object[finds].tolist())
+    found_scores = dict(zip(findings.object[finds].tolist(), findings.score[finds].tolist(), strict=True))
     confused: dict[tuple[int, int], list[ConfusedObject]] = {}
     for row in wrong[np.argsort(-findings.score[wrong], kind="stable")].tolist():
         pair = int(findings.object_class[row]), int(findings.detected_class[row])
@@ -138,7 +149,7 @@ def confusion(
                 detection_box=_box(detections[findings.detection[row]]),
                 score=float(findings.score[row]),
                 iou=float(findings.iou[row]),
-                is_also_found=int(findings.object[row]) in found,
+                found_score=found_scores.get(int(findings.object[row])),
             )
         )
     n_objects = findings.n_objects

@@ -23,7 +23,7 @@ def run_costs(metrics: Mapping[str, float], n_devices: int = 1, was_interrupted:
 
     Args:
         metrics: the run's final values under their full names.
-        n_devices: that it occupied.
+        n_devices: that it occupied; one that jobs shared counts as whole for each.
         was_interrupted: whether it was resumed or tried again; its time is then that of a part, and is left out.
     """
     costs: dict[Cost, float] = {}

@@ -46,13 +46,13 @@ DETECTIONS = [
 def test_each_object_has_the_best_name_that_is_not_its_own() -> None:
     result = confused(TRUTH, DETECTIONS)
     assert [pair.words for pair in result.pairs] == [
-        "Paper pack called Paper, 2 times of 3 (1 of them found as Paper pack as well)"
+        "Paper pack called Paper, 2 times of 3 (in 1 with the highest score)"
     ]
     first, second = result.pairs[0].objects
-    assert (first.image_id, first.score, first.is_also_found) == (1, 0.9, False)
+    assert (first.image_id, first.score, first.found_score, first.is_misnamed) == (1, 0.9, None, True)
     assert (first.object_box, first.detection_box) == ((0, 0, 10, 10), (1, 0, 10, 10))
     assert first.iou == pytest.approx(9 / 11)
-    assert (second.score, second.is_also_found) == (0.6, True)
+    assert (second.score, second.found_score, second.is_misnamed) == (0.6, 0.95, False)
     assert result.counts.tolist() == [[1, 0, 0], [2, 1, 0], [0, 0, 0]]
     assert result.class_names == NAMES
 
@@ -60,7 +60,7 @@ def test_each_object_has_the_best_name_that_is_not_its_own() -> None:
 def test_the_score_decides_which_detections_are_seen() -> None:
     more, fewer = confused(TRUTH, DETECTIONS, min_score=0.1), confused(TRUTH, DETECTIONS, min_score=0.85)
     assert [pair.words for pair in more.pairs] == [
-        "Paper pack called Paper, 3 times of 3 (1 of them found as Paper pack as well)"
+        "Paper pack called Paper, 3 times of 3 (in 2 with the highest score)"
     ]
     assert [pair.words for pair in fewer.pairs] == ["Paper pack called Paper, once of 3"]
 

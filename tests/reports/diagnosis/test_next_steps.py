@@ -27,7 +27,7 @@ CHOICES = {
     "optimizer": "sgd",
 }
 OVERRIDES = ("dataset=shapes", "dataset.root=my data's (new)", "detector=faster_rcnn", "optimizer.lr=0.01", "seed=7")
-PAIR = ConfusedPair("Paper pack", "Paper", (ConfusedObject(1, 0, (), (), 0.9, 0.8, False),) * 41, 230)
+PAIR = ConfusedPair("Paper pack", "Paper", (ConfusedObject(1, 0, (), (), 0.9, 0.8, None),) * 41, 230)
 
 
 def errors(**costs: float) -> Diagnosis:
