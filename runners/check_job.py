@@ -92,9 +92,18 @@ def _n_queries(value: Any) -> int:
 
 
 def _tried_config(config: Mapping[str, Any], ann_file: Path) -> dict[str, Any]:
-    """Return the config without pretrained weights and with other annotations as its training split."""
+    """Return the config without weights to start from, its batches small, with other annotations to train on."""
     dataset = {**config["dataset"], "train": {**config["dataset"]["train"], "ann_file": str(ann_file.resolve())}}
-    return {**config, "dataset": dataset, "model": without_pretrained(config["model"]), "load_from": None}
+    return {**config, "dataset": dataset, "model": _tried_model(config["model"]), "load_from": None}
+
+
+def _tried_model(model: Mapping[str, Any]) -> dict[str, Any]:
+    tried: dict[str, Any] = without_pretrained(model)
+    preprocessor = tried.get("data_preprocessor")
+    if isinstance(preprocessor, Mapping):
+        # They would scale or pad the images to a size of training's again.
+        tried["data_preprocessor"] = {key: preprocessor[key] for key in preprocessor if key != "batch_augments"}
+    return tried
 
 
 def _images_with_objects(config: Mapping[str, Any], number: int) -> dict[str, Any]:
@@ -147,7 +156,8 @@ def _validation_step(runner: JobRunner, config: Mapping[str, Any], spec: Attempt
     model = runner.model.eval()
     with torch.no_grad(), shared_features(model):
         data = model.data_preprocessor(batch, False)
-        losses = validation_losses(model, data["inputs"], data["data_samples"])
+        has_loss = config["evaluation"]["val_loss"]
+        losses = validation_losses(model, data["inputs"], data["data_samples"]) if has_loss else {}
         model(data["inputs"], data["data_samples"], mode="predict")
     return _checked("val", losses)
 
@@ -184,6 +194,8 @@ def _scaled_down(batch: dict[str, Any], side_px: int, *, is_truth_resized: bool)
         if is_truth_resized:
             for instances in (sample.gt_instances, sample.ignored_instances):
                 instances.bboxes.rescale_((factor, factor))
+                if "masks" in instances:
+                    instances.masks = instances.masks.resize(tuple(small.shape[-2:]))
                 if "masks" in instances:
                     instances.masks = instances.masks.resize(small.shape[-2:])
         sample.set_metainfo({"img_shape": tuple(small.shape[-2:])})
