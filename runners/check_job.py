@@ -77,17 +77,21 @@ def check_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
 
 
 def longest_side_px(model: Mapping[str, Any]) -> int:
-    """Return the size at which a model is tried out, in pixels: small, and large enough for its queries."""
-    return max(LONGEST_SIDE_PX, math.ceil(PX_PER_ROOT_OF_QUERIES * math.sqrt(_n_queries(model))))
+    """Return the size at which a model is tried out, in pixels: small, and large enough for its queries.
+
+    One whose layers are made for a size, as SSD's, is tried at that.
+    """
+    for_queries = math.ceil(PX_PER_ROOT_OF_QUERIES * math.sqrt(_largest(model, "num_queries")))
+    return max(LONGEST_SIDE_PX, for_queries, _largest(model, "input_size"))
 
 
-def _n_queries(value: Any) -> int:
-    """Return the largest ``num_queries`` in a model's config, 0 without any."""
+def _largest(value: Any, wanted: str) -> int:
+    """Return the largest whole number that a key of this name has in a config, 0 without any."""
     if isinstance(value, Mapping):
-        own = value.get("num_queries")
-        return max([own if isinstance(own, int) else 0, *map(_n_queries, value.values())])
+        own = value.get(wanted)
+        return max([own if isinstance(own, int) else 0, *(_largest(entry, wanted) for entry in value.values())])
     if isinstance(value, list | tuple):
-        return max(map(_n_queries, value), default=0)
+        return max((_largest(entry, wanted) for entry in value), default=0)
     return 0
 
 

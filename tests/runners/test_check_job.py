@@ -25,3 +25,4 @@ def test_images_have_as_many_cells_as_a_detector_has_queries() -> None:
         n_cells = sum((longer // stride) * (longer // 2 // stride) for stride in (8, 16, 32, 64))
         assert n_cells >= n_queries
     assert longest_side_px({"num_queries": 900}) < 400
+    assert longest_side_px({"bbox_head": {"anchor_generator": {"type": "SSD", "input_size": 300}}}) == 300
