@@ -36,7 +36,8 @@ def find_images(words: Sequence[str]) -> list[Path]:
             problems.append(f"no image in {word}: no such file or folder")
             continue
         if not files:
-            problems.append(f"no image in {word}: no file with {', '.join(SUFFIXES)}")
+            found_none = f"no file with {', '.join(SUFFIXES)}" if path.is_dir() else "no file is called so"
+            problems.append(f"no image in {word}: {found_none}")
         found |= dict.fromkeys(file.absolute() for file in files)
     if problems:
         raise UserError(*problems)
