@@ -80,6 +80,13 @@ def test_a_threshold_afterwards_is_one_before(min_score: float) -> None:
     assert after.counts.sum() > 10
 
 
+def test_a_detection_on_a_crowd_of_its_class_confuses_nothing() -> None:
+    truth = labelled((1, 1, 0))
+    assert len(confused(truth, [found(1, 0, 0, 0.9)]).pairs) == 1
+    truth["annotations"].append({"image_id": 1, "category_id": 0, "bbox": [0, 0, 50, 50], "iscrowd": 1})
+    assert confused(truth, [found(1, 0, 0, 0.9)]).pairs == ()
+
+
 def test_a_stricter_overlap_confuses_less() -> None:
     findings = find_errors(TRUTH, DETECTIONS, found_iou=0.9)
     assert [len(pair.objects) for pair in confusion(TRUTH, DETECTIONS, findings).pairs] == [1]
