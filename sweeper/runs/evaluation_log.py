@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from runners.contract.evaluations import EvaluationResult
+from runners.contract.evaluations import EvaluationResult, run_metrics
 from runners.contract.folder import EvaluationFolder, SweepFolder
 from runners.contract.jsonfile import read_json, write_json
 from runners.contract.naming import run_params
@@ -79,7 +79,7 @@ def ship_waiting(sweep: SweepFolder, tracking: TrackingSettings, say: Callable[[
 
 
 def _addition(folder: EvaluationFolder, result: EvaluationResult, files: Sequence[Path], kind: str) -> Addition:
-    metrics = {f"eval/{folder.name}/{name.partition('/')[2]}": value for name, value in result.metrics.items()}
+    metrics = run_metrics(folder.name, result.metrics)
     return Addition(metrics, [(path, f"{kind}/{folder.name}") for path in files], {}, result.finished_at)
 
 

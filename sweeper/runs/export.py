@@ -11,6 +11,7 @@ from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.jsonfile import write_text
 from runners.contract.plugin_sources import DIGEST, find_copy
+from runners.contract.yamlfile import load_yaml
 from sweeper.runs.portable_config import PortableConfig, portable_config
 from sweeper.runs.subject import Subject
 
@@ -79,7 +80,9 @@ def _config(subject: Subject) -> PortableConfig:
         for part in ("dataloader", "cfg", "evaluator"):
             text = text.replace(f"\ntest_{part} = None\n", f"\ntest_{part} = val_{part}\n")
         text = text.replace("\ntest_cfg = val_cfg\n", "\ntest_cfg = dict(type='TestLoop')\n")
-        return portable_config(text, str(subject.config["dataset"]["root"]), subject.title, OWN_TRANSFORMS)
+        # As it was when the file was written; the subject's own may have moved since.
+        config = load_yaml(subject.job.config.read_text(encoding="utf-8"))
+        return portable_config(text, str(config["dataset"]["root"]), subject.title, OWN_TRANSFORMS)
     except FileNotFoundError:
         raise UserError(
             f"config of {subject.title} in {path}: no such file; only a run that began to train has it"

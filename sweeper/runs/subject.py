@@ -12,6 +12,7 @@ from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
 from runners.contract.yamlfile import load_yaml
 from sweeper.runs.addresses import FoundRun
+from sweeper.runs.moved_data import with_data_here
 from sweeper.stored.plugin_copies import check_plugins
 from sweeper.tracking.run_log import LoggedRun
 
@@ -66,7 +67,7 @@ def subject_of(run: FoundRun, consented: str = "") -> Subject:
             f"checkpoint of {run.title} in {checkpoint}: no such file; the store of a run that trained elsewhere "
             "has it only with tracking.log_checkpoints=true"
         )
-    config = load_yaml(run.job.config.read_text(encoding="utf-8"))
+    config = with_data_here(load_yaml(run.job.config.read_text(encoding="utf-8")), run.job)
     if config.get(DIGEST):
         check_plugins(SweepFolder(run.job.path.parent.parent), [config], consented)
     return Subject(

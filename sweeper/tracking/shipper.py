@@ -218,7 +218,8 @@ class Shipper:
         """Tell what was measured after the training: a store that the sweep has come to may know nothing of it."""
         for folder in job.all_evaluations():
             result = EvaluationResult.read(folder)
-            if result is None:
+            # One that was never told to any store was not meant to be.
+            if result is None or not folder.logged.is_file():
                 continue
             metrics = run_metrics(folder.name, result.metrics)
             self._open().log_points(run_id, [Point(k, v, 0, result.finished_at) for k, v in metrics.items()])

@@ -11,10 +11,13 @@ import yaml
 
 from reports.csv_file import csv_runs
 from reports.read import Experiment, read_runs, read_stored_runs
+from runners.contract.coco import split_files
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
 from sweeper.cli import main
+from sweeper.runs.addresses import RunPlace, find_run
 from sweeper.runs.importing_sweeps import StoreWish, take_in
+from sweeper.runs.subject import subject_of
 from tests.faults.driver import Driver
 
 
@@ -58,6 +61,12 @@ def handed_over(trained: HandedOver, tmp_path_factory: pytest.TempPathFactory) -
     try:
         assert main(["import", str(packed), f"output_dir={elsewhere / 'runs'}"]) == 0
         sweep = SweepFolder(elsewhere / "runs" / trained.second.sweep_id)
+        # The data that detsweep made beside the old sweep is made again beside the new one.
+        dataset = subject_of(find_run("3", RunPlace(sweep.path.parent))).config["dataset"]
+        files = split_files(dataset, "val")
+        assert files is not None
+        assert files.ann_file.is_file()
+        assert files.ann_file.is_relative_to(sweep.path.parent)
         return sweep, (elsewhere / "runs" / trained.second.sweep_id / "report" / "runs.csv").read_text()
     finally:
         hidden.rename(trained.first.path.parent)
