@@ -60,6 +60,7 @@ OVERRIDES = (
     "pipeline.train.photometric={type:Darken,factor:0.7}",
     "custom_hooks.ema={type:EMAHook,momentum:0.05}",
     "+custom_hooks.watch={type:WatchHook}",
+    "+custom_hooks.classes={type:NumClassCheckHook}",
 )
 
 

@@ -1,12 +1,13 @@
 """Hooks that a config names run beside detsweep's: what they average is what is validated, kept, and gone on with."""
 
+import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from mmcv.transforms import Compose
 from mmdet.registry import HOOKS
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -183,14 +184,22 @@ def _seeded(job: JobFolder) -> SeededDataset:
 def test_a_pipeline_is_switched_as_a_whole(make_job: JobMaker, augment: str) -> None:
     dataset = _seeded(make_job(f"augment={augment}"))
     before = dataset[0]["inputs"].shape
-    dataset.pipeline = Compose(
-        [
-            {"type": "LoadImageFromFile"},
-            {"type": "LoadAnnotations", "with_bbox": True},
-            {"type": "Resize", "scale": (64, 64), "keep_ratio": False},
-            {"type": "PackDetInputs"},
-        ]
-    )
+    stages = [
+        {"type": "LoadImageFromFile"},
+        {"type": "LoadAnnotations", "with_bbox": True},
+        {"type": "Resize", "scale": (64, 64), "keep_ratio": False},
+        {"type": "PackDetInputs"},
+    ]
+    hook = build_hook({"type": "PipelineSwitchHook", "switch_epoch": 1, "switch_pipeline": stages})
+    for epoch in (0, 1):
+        assert dataset[0]["inputs"].shape == before
+        hook.before_train_epoch(
+            SimpleNamespace(
+                epoch=epoch,
+                train_dataloader=SimpleNamespace(dataset=dataset, persistent_workers=False),
+                logger=logging.getLogger(__name__),
+            )
+        )
     assert before[-2:] != (64, 64)
     assert dataset[0]["inputs"].shape[-2:] == (64, 64)
 
