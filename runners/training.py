@@ -61,7 +61,7 @@ class JobRunner(Runner):  # type: ignore[misc]
 
     @property
     def val_dataloader(self) -> DataLoader[Any]:
-        """Training's: val is evaluated without mmengine's loop, and hooks that ask want the classes, which both have."""
+        """Training's: val is evaluated without mmengine's loop, hooks that ask want the classes, which both have."""
         return self.train_dataloader  # type: ignore[no-any-return]
 
     @property
