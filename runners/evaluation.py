@@ -90,6 +90,21 @@ class SplitEvaluator:
         batch: dict[str, Any] = next(iter(self._loader))
         return batch
 
+    def try_losses(self, model: BaseDetector) -> None:
+        """Compute the losses of the first image, to learn before an epoch is trained whether the detector has any.
+
+        Raises:
+            UserError: it has none.
+        """
+        was_training = model.training
+        model.eval()
+        try:
+            with alone(), isolated_randomness(self._seed), torch.no_grad():
+                data = model.data_preprocessor(self.first_batch(), False)
+                validation_losses(model, data["inputs"], data["data_samples"])
+        finally:
+            model.train(was_training)
+
     def evaluate(self, model: BaseDetector, *, with_loss: bool, views: BaseTTAModel | None = None) -> Evaluation:
         """Predict the whole split, and score it where it is labelled; model and random generators stay as they were.
 

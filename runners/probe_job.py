@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from runners.check_job import without_pretrained
-from runners.complexity import count_multiply_adds, count_parameters
+from runners.complexity import count_parameters, try_multiply_adds
 from runners.contract import metrics as names
 from runners.contract.folder import AttemptFolder
 from runners.contract.records import AttemptResult, AttemptSpec
@@ -123,7 +123,9 @@ def probe_job(folder: AttemptFolder, config: Mapping[str, Any], spec: AttemptSpe
         **_peak_memory(peaks, runner, spec),
     }
     data = runner.model.data_preprocessor(evaluator.first_batch(), False)
-    values[names.MULTIPLY_ADDS_G] = count_multiply_adds(runner.model, data["inputs"]) / 1e9
+    counted = try_multiply_adds(runner.model, data["inputs"])
+    if counted is not None:
+        values[names.MULTIPLY_ADDS_G] = counted / 1e9
     return AttemptResult(folder.number, AttemptOutcome.COMPLETED, metrics=values, finished_at=time.time())
 
 

@@ -13,10 +13,11 @@ from runners.attempt_log import AttemptLog
 from runners.batch_split import BatchSplit, first_split, split_notes
 from runners.checkpoint_keeper import CheckpointKeeper
 from runners.checkpoints import load_checkpoint
-from runners.complexity import count_multiply_adds, count_parameters
+from runners.complexity import count_parameters, try_multiply_adds
 from runners.contract import metrics as names
 from runners.contract.folder import AttemptFolder
 from runners.contract.metrics import Split
+from runners.contract.naming import is_read
 from runners.contract.plugin_sources import NAMES
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome
@@ -138,6 +139,8 @@ def _build(
     hooks = [RepeatableHook(config["seed"]), StopHook(stop, spec.accumulation), metrics, epochs, *rank_hooks(place)]
     place.join(spec.device)
     runner, mm_cfg = build_runner(config, spec, loader, hooks)
+    if is_read(config) and val is not None and config["evaluation"]["val_loss"]:
+        val.try_losses(runner.detector)  # a detector of others: the first epoch's end would be late to learn it
     write_mm_file(mm_cfg, folder.job.mmdet_config, config.get(NAMES) or ())
     training = _Training(folder, config, spec, stop, log, keeper, peaks, metrics, epochs, runner, val, notes)
     if resumed is not None:
@@ -220,7 +223,7 @@ def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
     model, metrics = training.runner.detector, training.metrics
     values = {
         names.PARAMETERS_M: count_parameters(model) / 1e6,
-        names.MULTIPLY_ADDS_G: _multiply_adds(training, subset) / 1e9,
+        **_multiply_adds(training, subset),
         names.IMAGES_PER_S: metrics.n_images / metrics.train_s,
         names.ITERATION_S: median(metrics.iteration_s or [metrics.train_s]),
         names.VALIDATION_IMAGE_S: median((training.val or subset).image_s),
@@ -231,7 +234,8 @@ def _costs(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
     return values
 
 
-def _multiply_adds(training: _Training, subset: SplitEvaluator) -> int:
+def _multiply_adds(training: _Training, subset: SplitEvaluator) -> dict[str, float]:
     model = training.runner.detector
     data = model.data_preprocessor(subset.first_batch(), False)
-    return count_multiply_adds(model, data["inputs"])
+    counted = try_multiply_adds(model, data["inputs"])
+    return {} if counted is None else {names.MULTIPLY_ADDS_G: counted / 1e9}

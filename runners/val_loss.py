@@ -13,6 +13,11 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
+from runners.contract.errors import UserError
+
+# What comes of it where a detector's loss wants something that only training has given it.
+_NO_LOSS = (AttributeError, IndexError, KeyError, NotImplementedError, TypeError)
+
 # Where MMDetection has the modules that ask whether they are trained in order to choose what they compute.
 _STRUCTURE = (
     "mmdet.models.dense_heads.",
@@ -32,9 +37,19 @@ def validation_losses(model: BaseDetector, inputs: Tensor, samples: Sequence[Det
         model: a detector of MMDetection.
         inputs: (B, 3, H, W), preprocessed.
         samples: with ground truth in original pixels and the ``scale_factor`` of the resize.
+
+    Raises:
+        UserError: this kind of detector computes its losses while it is trained only.
     """
-    with _structure_as_in_training(model):
-        losses = model(inputs, [_with_rescaled_truth(sample) for sample in samples], mode="loss")
+    try:
+        with _structure_as_in_training(model):
+            losses = model(inputs, [_with_rescaled_truth(sample) for sample in samples], mode="loss")
+    except _NO_LOSS as error:
+        told = " ".join(str(error).split())
+        raise UserError(
+            f"validation loss not possible in evaluation.val_loss: {type(model).__name__} computes no loss outside of "
+            f"training ({type(error).__name__}: {told}); give evaluation.val_loss=false"
+        ) from error
     _, values = model.parse_losses(losses)
     return {name: value for name, value in values.items() if "loss" in name}
 
@@ -84,10 +99,13 @@ def shared_features(model: BaseDetector) -> Iterator[None]:
 
 def _with_rescaled_truth(sample: DetDataSample) -> DetDataSample:
     rescaled = copy.deepcopy(sample)
-    width_factor, height_factor = sample.scale_factor
+    # An image that its pipeline does not resize has none.
+    width_factor, height_factor = sample.get("scale_factor", (1.0, 1.0))
+    # CenterNet's images lie in the middle of a larger one: where they begin and end, from the top and from the left.
+    top, _, left, _ = sample.get("border", (0.0, 0.0, 0.0, 0.0))
     for instances in (rescaled.gt_instances, rescaled.ignored_instances):
         factors = instances.bboxes.new_tensor((width_factor, height_factor, width_factor, height_factor))
-        instances.bboxes = instances.bboxes * factors
+        instances.bboxes = instances.bboxes * factors + factors.new_tensor((left, top, left, top))
         if "masks" in instances:
             instances.masks = instances.masks.resize(sample.img_shape[:2]).pad(sample.batch_input_shape)
     return rescaled

@@ -61,7 +61,7 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
 
 def is_read(config: Mapping[str, Any]) -> bool:
     """Whether a job is trained by a config of MMDetection, and not by one of our own groups."""
-    return config["choices"].get("detector") in READ_DETECTORS
+    return (config.get("choices") or {}).get("detector") in READ_DETECTORS
 
 
 def dataset_name(config: Mapping[str, Any]) -> str:
