@@ -17,12 +17,12 @@ from runners.contract.folder import EvaluationFolder
 from runners.contract.jsonfile import write_text
 from runners.contract.metrics import Split
 from runners.contract.records import AttemptSpec
+from runners.contract.tuples import tuples_in
 from runners.contract.yamlfile import load_yaml
 from runners.dataset import image_problem
 from runners.evaluation import SplitEvaluator
 from runners.job import prepare_process
 from runners.mm_config import annotation_file
-from runners.pipeline import with_tuples
 from runners.plugins import import_plugins
 from runners.pretrained import read_weights_only
 from runners.trained_weights import load_foreign, load_own, read_trained
@@ -53,7 +53,7 @@ def evaluate_job(
     refuse_foreign_code(config)
     weights = read_trained((folder.path / spec.checkpoint).resolve(), spec.checkpoint_sha256, "cpu")
     read_weights_only()  # a model may load a part of itself while it is built
-    model = MODELS.build(ConfigDict(with_tuples(config["model"])))
+    model = MODELS.build(ConfigDict(tuples_in(config, "model")))
     classes, notes = list(config["dataset"]["classes"]), []
     if spec.is_foreign:
         notes = load_foreign(model, weights, len(classes))
@@ -88,7 +88,7 @@ def evaluate_job(
 def _with_views(config: Mapping[str, Any], spec: EvaluationSpec) -> dict[str, Any]:
     if spec.tta is None:
         return dict(config)
-    pipeline = {**config["pipeline"], "test": views_pipeline(config["pipeline"]["test"], spec.tta)}
+    pipeline = {**config["pipeline"], "test": views_pipeline(tuples_in(config, "pipeline.test"), spec.tta)}
     return {**config, "pipeline": pipeline}
 
 

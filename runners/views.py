@@ -3,7 +3,7 @@
 Both are MMDetection's own (`TestTimeAug`, `DetTTAModel`); here the job's named test stages become their pipeline.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mmdet.models.detectors import BaseDetector
@@ -71,8 +71,8 @@ def views_model(model: BaseDetector, test_cfg: Mapping[str, Any] | None) -> Base
 
 
 def _scaled(scale: Any, factor: float) -> Any:
-    if isinstance(scale, Sequence):
-        return [_scaled(side, factor) for side in scale]
+    if isinstance(scale, list | tuple):
+        return type(scale)(_scaled(side, factor) for side in scale)
     return scale if factor == 1.0 else round(scale * factor)
 
 
