@@ -239,6 +239,7 @@ def test_check_takes_two_steps_and_writes_nothing_else(server: WarmServer, make_
     assert result.outcome is AttemptOutcome.COMPLETED, result
     assert result.metrics["train/loss"] > 0
     assert result.metrics["val/loss"] > 0
+    assert any("nms, roi_align" in note and "by torchvision" in note for note in result.notes)
     assert {path.name for path in attempt.path.iterdir()} == {"spec.json", "log.txt", "result.json"}
     assert {path.name for path in attempt.job.path.iterdir()} == {"config.yaml", "attempts"}
 
@@ -250,6 +251,18 @@ def test_check_refuses_a_negative_loss(server: WarmServer, make_job: JobMaker) -
     assert result.failure is not None
     assert result.failure.kind is FailureKind.DIVERGED
     assert "loss_bbox is -" in result.failure.message
+
+
+@pytest.mark.parametrize("mode", ["check", "train"])
+def test_a_model_whose_operator_is_not_served_is_refused_before_it_is_built(
+    server: WarmServer, make_job: JobMaker, mode: str
+) -> None:
+    # Nothing of this model could be built.
+    job = make_job("model.roi_head.bbox_roi_extractor.roi_layer.type=DeformRoIPoolPack", "model.backbone.depth=19")
+    _, result = server.run(job, mode=mode)
+    assert result.failure is not None
+    assert result.failure.kind is FailureKind.USER
+    assert result.failure.message.startswith("mmcv operator 'deform_roi_pool' wanted by model.roi_head.bbox_roi")
 
 
 def test_job_runs_by_hand_and_takes_the_next_attempt(make_job: JobMaker) -> None:
