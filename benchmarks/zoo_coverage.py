@@ -1,6 +1,6 @@
 """How much of mmdet's own zoo detsweep trains: ``detector=zoo detector.config=NAME``, composed, built, one step taken.
 
-``python -m benchmarks.zoo_coverage [--only WORD] [--limit N]``: each distinct job is tried as `detsweep check` does
+``python -m benchmarks.zoo_coverage [--only PATTERN] [--limit N]``: each distinct job is tried as `detsweep check` does
 (one training and one validation step on two generated images, scaled down, on the CPU), in a process of its own, forked
 from one that has everything imported. Each answer is written at once, and what is answered is not asked again: an hour
 on two cores, but not necessarily at one go.
@@ -81,7 +81,8 @@ class Answer:
 def main() -> None:
     """Try what is not answered yet, and tell all answers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="WORD", help="configs whose name contains it")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="configs whose name it is found in")
+    parser.add_argument("--without", default="^$", metavar="PATTERN", help="leave these out")
     parser.add_argument("--limit", type=int, default=sys.maxsize, metavar="N", help="try so many at most")
     parser.add_argument(
         "--again", default="", metavar="WORD", help="forget answers whose outcome or reason contains it"
@@ -90,7 +91,8 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the child under way goes too
     answers = read_answers(arguments.again)
-    names = in_turns([name for name in zoo_names() if arguments.only in name])
+    only, without = re.compile(arguments.only), re.compile(arguments.without)
+    names = in_turns([name for name in zoo_names() if only.search(name) and not without.search(name)])
     if not arguments.tell:
         with tempfile.TemporaryDirectory(prefix="detsweep-zoo-") as folder:
             for answer in Trials(Path(folder), answers).run(names, arguments.limit):
