@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,23 +118,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def imported(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("detsweep")), "import", *words]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True)
-
-
 @pytest.mark.train
-def test_a_work_dir_becomes_a_marked_run_that_was_measured_here(project: Path) -> None:
+def test_a_work_dir_becomes_a_marked_run_that_was_measured_here(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
     work_dir = project / "old runs" / "frcnn narrow"
     words = ["dataset.root=data", "tracking=off", "gpus=none"]
-    shown = imported(project, str(work_dir), *words)
-    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert main(["import", str(work_dir), *words]) == 0, capsys.readouterr().err
+    shown = capsys.readouterr().out
     (path,) = (project / "outputs").glob("*/sweep.yaml")
     sweep = SweepFolder(path.parent)
     (run,) = read_runs(sweep).runs
     assert (run.title, run.state) == ("frcnn narrow", JobState.COMPLETED)
     assert [remark.kind for remark in run.remarks] == [RemarkKind.IMPORTED]
-    assert "frcnn narrow ◊" in shown.stdout
+    assert "frcnn narrow ◊" in shown
     assert [point.epoch for point in run.curves["train/loss"]] == [1, 2]
     best = next(work_dir.glob("best_*.pth"))
     epoch = int(best.stem.rpartition("_")[2])
@@ -148,9 +145,9 @@ def test_a_work_dir_becomes_a_marked_run_that_was_measured_here(project: Path) -
     assert sweep.job("0001").mmdet_config.is_file()
     assert main(["verify", str(sweep.path)]) == 0
     assert main(["export", f"{sweep.path}/1", str(project / "out")]) == 0
-    again = imported(project, str(work_dir), *words)
-    assert again.returncode == 0
-    assert f"is here already, as {sweep.sweep_id}/1" in again.stdout
+    capsys.readouterr()
+    assert main(["import", str(work_dir), *words]) == 0
+    assert f"is here already, as {sweep.sweep_id}/1" in capsys.readouterr().out
     assert len(list((project / "outputs").glob("*/sweep.yaml"))) == 1
     assert yaml.safe_load(sweep.sweep.read_text())["jobs"][0]["title"] == "frcnn narrow"
 

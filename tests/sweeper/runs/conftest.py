@@ -1,0 +1,15 @@
+"""Commands carried out in the test's own process leave it as it was."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """Give back the umask, which a command sets for all that it makes."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
