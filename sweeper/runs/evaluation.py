@@ -15,6 +15,7 @@ from runners.contract.metrics import Split
 from runners.contract.yamlfile import dump_yaml
 from sweeper.runs.evaluated_config import check_split, evaluation_name, lay_over
 from sweeper.runs.evaluation_process import Advance, hold_device, run_evaluation
+from sweeper.runs.own_data import with_own_data
 from sweeper.runs.subject import Subject
 
 # Raised with every change of detsweep that changes what an evaluation measures.
@@ -81,7 +82,8 @@ def evaluate_split(
     Raises:
         UserError: something is wrong with data, overrides or checkpoint.
     """
-    evaluated = lay_over(subject.config, overrides, split, place.output_dir)
+    config = subject.config if overrides else with_own_data(subject.job, subject.config, split, place.output_dir)
+    evaluated = lay_over(config, overrides, split, place.output_dir)
     found = check_split(evaluated.config, split)
     for notice in found.notices:
         place.say(f"note: {notice}")
