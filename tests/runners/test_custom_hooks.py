@@ -26,7 +26,10 @@ from runners.mm_config import build_mm_config, train_dataloader
 from runners.mm_file import write_mm_file
 from runners.place import detector_of
 from runners.seeding import SeededDataset
+from sweeper.planning.plugins import find_plugins
+from tests.plugin_project import write_package
 from tests.runners.conftest import JobMaker
+from tests.runners.test_plugins import plan
 from tests.runners.test_resume import assert_same_end, steps_of, train_here
 from tests.runners.warm_server import WarmServer
 
@@ -110,12 +113,20 @@ def test_averaged_weights_are_validated_kept_and_gone_on_with(make_job: JobMaker
 
 
 @pytest.mark.train
-def test_several_devices_hear_the_same(server: WarmServer, make_job: JobMaker) -> None:
-    """Normalization exchanges its statistics before val: whoever is not told lets the others wait for ever."""
-    hooks = (EMA, "+custom_hooks.norm={type:SyncNormHook}")
-    attempt, result = server.run(make_job("model.backbone.norm_eval=false", *hooks), n_devices=2, n_threads=2)
+def test_several_devices_hear_the_same(server: WarmServer, make_job: JobMaker, tmp_path: Path) -> None:
+    """Normalization exchanges its statistics before val: whoever is not told lets the others wait for ever.
+
+    A hook of the project's own is in every process, and hears there what rank 0 has measured.
+    """
+    write_package(tmp_path / "project")
+    hooks = (EMA, "+custom_hooks.norm={type:SyncNormHook}", "+custom_hooks.watch={type:WatchHook}")
+    job = make_job("model.backbone.norm_eval=false", *hooks)
+    plan(job, find_plugins(["trash_augs"], tmp_path / "project"))
+    attempt, result = server.run(job, n_devices=2, n_threads=2)
     assert result.outcome is AttemptOutcome.COMPLETED, result
     assert (1, "val/bbox_mAP_50") in steps_of(attempt)
+    for log in ("log.txt", "log_1.txt"):
+        assert "watched val/bbox_mAP" in (attempt.path / log).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
