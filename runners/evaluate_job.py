@@ -23,8 +23,10 @@ from runners.dataset import image_problem
 from runners.evaluation import SplitEvaluator
 from runners.job import prepare_process
 from runners.mm_config import annotation_file
+from runners.needed_ops import ops_of, refuse_unserved
 from runners.plugins import import_plugins
 from runners.pretrained import read_weights_only
+from runners.sync_norm import without_synchronisation
 from runners.trained_weights import load_foreign, load_own, read_trained
 from runners.views import views_model, views_pipeline
 
@@ -51,9 +53,10 @@ def evaluate_job(
     prepare_process(attempt)
     import_plugins(config, folder.path)
     refuse_foreign_code(config)
+    refuse_unserved(ops_of(config["model"]))
     weights = read_trained((folder.path / spec.checkpoint).resolve(), spec.checkpoint_sha256, "cpu")
     read_weights_only()  # a model may load a part of itself while it is built
-    model = MODELS.build(ConfigDict(tuples_in(config, "model")))
+    model = MODELS.build(ConfigDict(without_synchronisation(tuples_in(config, "model"))))
     classes, notes = list(config["dataset"]["classes"]), []
     if spec.is_foreign:
         notes = load_foreign(model, weights, len(classes))
