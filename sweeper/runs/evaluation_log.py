@@ -8,6 +8,7 @@ from runners.contract.evaluations import EvaluationResult, run_metrics
 from runners.contract.folder import EvaluationFolder, SweepFolder
 from runners.contract.jsonfile import read_json, write_json
 from runners.contract.naming import run_params
+from runners.contract.remarks import Remark, RemarkKind, remark_lines
 from sweeper.runs.evaluation import Evaluated
 from sweeper.runs.subject import Subject
 from sweeper.stored.redaction import without_password
@@ -90,6 +91,7 @@ def _log(subject: Subject, addition: Addition) -> LogOutcome:
         "detsweep.kind": "evaluation",
         "detsweep.folder": str(subject.job.path),
         "detsweep.checkpoint": str(subject.checkpoint),
+        "detsweep.remarks": remark_lines([Remark(RemarkKind.IMPORTED, f"{subject.checkpoint.name}, not trained here")]),
     }
     made = Addition(addition.metrics, addition.files, tags, addition.at)
     return log_new_run(subject.logged.tracking, subject.logged.key, subject.title, run_params(subject.config), made)

@@ -104,4 +104,5 @@ def test_a_checkpoint_of_others_has_a_run_of_its_own(store: tuple[SweepFolder, T
     run = MlflowClient(settings.uri).get_run(read_json(done.folder.logged)["evaluations"]["run_id"])
     assert run.data.tags["detsweep.kind"] == "evaluation"
     assert run.data.tags["detsweep.checkpoint"] == "/elsewhere/epoch_12.pth"
+    assert run.data.tags["detsweep.remarks"] == "imported: epoch_12.pth, not trained here"
     assert (run.info.run_name, run.info.status) == ("epoch_12", "FINISHED")
