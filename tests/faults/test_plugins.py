@@ -1,7 +1,10 @@
 """A project's own code is edited, broken, gone, or another's, while sweeps are made of it."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from tests.faults.driver import Driver
 from tests.quick_job import Play
 
+ROOT = Path(__file__).parents[2]
 PLUGIN = ("plugins=[own]", "entry=tests.plugin_job")
 
 
@@ -69,6 +73,16 @@ def test_a_sweep_goes_on_with_its_own_copy_and_with_anothers_only_by_consent(dri
     assert refused.wait() == 2
     assert "not from a sweep that you started" in refused.said
     assert f"trust_plugins={digest}" in refused.said
+    by_hand = subprocess.run(
+        [sys.executable, "-m", "runners", drive.sweep.job("0002").path],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
+    assert by_hand.returncode == 2
+    assert "not from a sweep that you started" in by_hand.stderr
+    assert drive.sweep.job("0002").newest_attempt() is None
     # The project's own code is another by now.
     own.write_text("print('own code, new')\n", encoding="utf-8")
     resumed = drive.run("resume", f"trust_plugins={digest}", env=env)
