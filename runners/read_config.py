@@ -99,10 +99,16 @@ def _read(path: Path) -> dict[str, Any]:
     # Both ask pkg_resources, which newer setuptools do not bring.
     config.Config._get_cfg_path = staticmethod(_base_path)
     config.get_installed_path = lambda package: str(package_of(package))
+    # It takes what Python has frozen, os among it, for somebody's package, whose import marks the newer kind.
+    config._is_builtin_module = importlib.import_module("mmengine.config.utils")._is_builtin_module = _is_of_python
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         read: dict[str, Any] = config.Config.fromfile(path, import_custom_modules=False).to_dict()
     return read
+
+
+def _is_of_python(module: str) -> bool:
+    return module.startswith("mmengine.config") or module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _base_path(name: str, file: str) -> tuple[str, None]:
