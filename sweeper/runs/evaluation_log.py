@@ -50,7 +50,7 @@ def log_evaluation(subject: Subject, evaluated: Evaluated, files: Sequence[Path]
 
 
 def ship_waiting(sweep: SweepFolder, tracking: TrackingSettings, say: Callable[[str], None]) -> int:
-    """Ship the evaluations of a sweep's jobs that did not arrive when they were made.
+    """Ship the evaluations of a sweep's jobs that were to be logged, and that this store does not have.
 
     Args:
         sweep: the sweep's folder.
@@ -65,7 +65,9 @@ def ship_waiting(sweep: SweepFolder, tracking: TrackingSettings, say: Callable[[
         for folder in job.all_evaluations():
             known, result = _read_logged(folder), EvaluationResult.read(folder)
             for kind, entry in known.items():
-                if entry.get("run_id") or result is None:
+                # A sweep that was handed over has been logged, to another store.
+                is_there = entry.get("run_id") and entry.get("uri") == without_password(tracking.uri or "")
+                if is_there or result is None:
                     continue
                 files = [path for name in entry.get("files", []) if (path := folder.path / name).exists()]
                 run = LoggedRun(tracking, f"{sweep.sweep_id}/{job.job_id}")

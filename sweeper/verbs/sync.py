@@ -47,8 +47,6 @@ def run_sync(words: Sequence[str]) -> int:
         left = read_left(sweep)
         end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
         n_waiting = ship_stored(sweep, stored, left, settings, console, LIMIT_S)
-        if not n_waiting:
-            n_waiting = ship_waiting(sweep, settings, lambda line: console.print(Text(line), soft_wrap=True))
     return 1 if n_waiting else 0
 
 
@@ -73,7 +71,11 @@ def ship_stored(
     Returns:
         How many records are still waiting.
     """
-    tracker = Tracker(settings, sweep, lambda line: console.print(Text(line), soft_wrap=True))
+
+    def say(line: str) -> None:
+        console.print(Text(line), soft_wrap=True)
+
+    tracker = Tracker(settings, sweep, say)
     tags = version_tags(left.versions)
     axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
     tags_of_sweep = sweep_tags(stored.command, stored.plan.settings)
@@ -82,9 +84,10 @@ def ship_stored(
     _ship_answers(tracker, stored.plan.jobs, sweep, left)
     is_done = all(state.is_terminal for state in left.states.values())
     tracker.end_sweep("FINISHED" if is_done else "KILLED", sweep.report, left.ended_at)
-    n_waiting = tracker.close(limit_s)
+    # A store that is away is not asked again for each evaluation.
+    n_waiting = tracker.close(limit_s) or ship_waiting(sweep, settings, say)
     told = f"{n_waiting} records are still waiting" if n_waiting else "the tracking store has everything"
-    console.print(Text(f"sweep {sweep.path}: {told}"), soft_wrap=True)
+    say(f"sweep {sweep.path}: {told}")
     return n_waiting
 
 

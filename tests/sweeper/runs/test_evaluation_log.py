@@ -84,8 +84,11 @@ def test_what_a_store_that_was_away_has_missed_is_shipped_by_sync(
     assert ship_waiting(sweep, settings, lines.append) == 0
     run_id = read_json(done.folder.logged)["evaluations"]["run_id"]
     assert MlflowClient(settings.uri).get_run(run_id).data.metrics["eval/val_flip/bbox_mAP_50"] == AP_50
-    assert ship_waiting(sweep, away, lines.append) == 0  # nothing waits any more
+    assert ship_waiting(sweep, settings, lines.append) == 0  # nothing waits any more
     assert lines == []
+    # Handed over to somebody with another store, which is away as well.
+    assert ship_waiting(sweep, away, lines.append) == 1
+    assert str(done.folder.path) in lines[0]
 
 
 def test_what_was_not_to_be_logged_is_not_shipped(store: tuple[SweepFolder, TrackingSettings]) -> None:
