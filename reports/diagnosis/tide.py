@@ -87,7 +87,16 @@ class _Points(NamedTuple):
 
 def diagnose(findings: Findings) -> Diagnosis:
     """Return counts and costs of a run's errors."""
-    costs = error_costs(findings, np.ones((1, len(findings.image_ids))))
+    return first_diagnosis(findings, error_costs(findings, np.ones((1, len(findings.image_ids)))))
+
+
+def first_diagnosis(findings: Findings, costs: ErrorCosts) -> Diagnosis:
+    """Return counts and costs of a run's errors.
+
+    Args:
+        findings: of the run.
+        costs: of these, the first under weight one of every image.
+    """
     return Diagnosis(
         ap50=float(costs.ap50[0]),
         counts={error: int((findings.error == error).sum()) for error in MAIN_TYPES},

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reports.diagnosis.findings import MAIN_TYPES
+from reports.diagnosis.run_diagnosis import diagnose_run
 from reports.judging.arms import CellRuns
 from reports.judging.effect import Cell
 from reports.judging.evaluation_set import EvaluationSet, read_evaluation_set
@@ -13,7 +15,8 @@ from reports.judging.run_values import RunValues, run_values
 from reports.records import RunRecord
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
-from runners.contract.hypothesis import Question, is_average_precision, is_error_cost
+from runners.contract.hypothesis import ERROR_COST, Question, is_average_precision, is_error_cost
+from runners.contract.metrics import Split
 from runners.contract.remarks import RemarkKind
 from runners.contract.yamlfile import load_yaml
 
@@ -98,11 +101,28 @@ def _of_run(question: Question, run: RunRecord) -> tuple[RunValues, EvaluationSe
         raise UserError(f"folder of {run.sweep_id}/{run.job_id}: not on this machine; its predictions are needed")
     job = JobFolder(run.folder)
     on = evaluation_set_of(job, question.split)
-    values = run_values(job, "val" if question.split == "val" else "test", on)
+    split: Split = "val" if question.split == "val" else "test"
+    values = _error_values(question, job, split, on) if is_error_cost(question.metric) else run_values(job, split, on)
     if question.metric not in values.values:
         known = ", ".join(sorted(values.values))
         raise UserError(f"metric {question.metric} in {job.path}: not measured there; it has {known}")
     return values, on
+
+
+def _error_values(question: Question, job: JobFolder, split: Split, on: EvaluationSet) -> RunValues:
+    """Return what each type of error costs a run, as metrics."""
+    found = diagnose_run(job, split, on, with_replicates=True)
+    by_metric = {f"{split}/{ERROR_COST}{error.word}": error for error in MAIN_TYPES}
+    errors, n_objects = found.errors, found.findings.n_objects
+    n_groups = on.n_groups_with(n_objects.any(axis=0))
+    return RunValues(
+        values={
+            metric: np.concatenate([[errors.diagnosis.costs[error]], errors.replicates.main[error]])
+            for metric, error in by_metric.items()
+        },
+        n_objects=dict.fromkeys(by_metric, int(n_objects.sum())),
+        n_groups=dict.fromkeys(by_metric, n_groups),
+    )
 
 
 def evaluation_set_of(job: JobFolder, split: str) -> EvaluationSet:

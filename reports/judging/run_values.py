@@ -1,12 +1,10 @@
 """What one run reaches on an evaluation set, and would reach on sets drawn anew: computed once, kept beside the run."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from reports.judging.average_precision import average_precision, mean_ap
 from reports.judging.evaluation_set import EvaluationSet
 from reports.judging.matches import Matches, match_run
+from reports.kept_arrays import keep_arrays, kept_arrays
 from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
@@ -126,38 +125,21 @@ def _keep(path: Path, key: str, found: RunValues) -> None:
     names = list(found.values)
     counts = np.array([[found.n_objects[name], found.n_groups[name]] for name in names])
     table = np.stack([found.values[name] for name in names])
-    _write(path, key=np.array(key), names=np.array(names), counts=counts, values=table)
+    keep_arrays(path, key=np.array(key), names=np.array(names), counts=counts, values=table)
 
 
 def _keep_matches(path: Path, matches: Matches) -> None:
-    _write(path, **vars(matches))
-
-
-def _write(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write arrays in one piece; a run that is another person's is judged all the same, and nothing is kept."""
-    try:
-        path.parent.mkdir(exist_ok=True)
-        # Two reports may be made at once; what is torn is computed anew.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    except PermissionError:
-        return
+    keep_arrays(path, **vars(matches))
 
 
 def _read(path: Path, key: str) -> RunValues | None:
     """Return what is kept, if it is of these predictions on these images."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            names = [str(name) for name in stored["names"]]
-            counts = stored["counts"]
-            return RunValues(
-                values=dict(zip(names, stored["values"], strict=True)),
-                n_objects={name: int(count[0]) for name, count in zip(names, counts, strict=True)},
-                n_groups={name: int(count[1]) for name, count in zip(names, counts, strict=True)},
-            )
-    except (OSError, ValueError, KeyError, BadZipFile):  # not there, cut short, or of another version
+    stored = kept_arrays(path, key)
+    if stored is None or not {"names", "counts", "values"} <= stored.keys():
         return None
+    names, counts = [str(name) for name in stored["names"]], stored["counts"]
+    return RunValues(
+        values=dict(zip(names, stored["values"], strict=True)),
+        n_objects={name: int(count[0]) for name, count in zip(names, counts, strict=True)},
+        n_groups={name: int(count[1]) for name, count in zip(names, counts, strict=True)},
+    )
