@@ -3,10 +3,13 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import runners
+from runners.contract.coco import SPLITS
 from runners.contract.digest import sha256_of
 from runners.contract.errors import UserError
 from runners.contract.jsonfile import write_text
@@ -82,13 +85,23 @@ def _config(subject: Subject) -> PortableConfig:
         text = text.replace("\ntest_cfg = val_cfg\n", "\ntest_cfg = dict(type='TestLoop')\n")
         # As it was when the file was written; the subject's own may have moved since.
         config = load_yaml(subject.job.config.read_text(encoding="utf-8"))
-        return portable_config(text, str(config["dataset"]["root"]), subject.title, OWN_TRANSFORMS)
+        before, now = (dict(_places(each["dataset"])) for each in (config, subject.config))
+        moved = {place: now[key] for key, place in before.items() if key in now}
+        return portable_config(text, before["root"], subject.title, OWN_TRANSFORMS, moved)
     except FileNotFoundError:
         raise UserError(
             f"config of {subject.title} in {path}: no such file; only a run that began to train has it"
         ) from None
     except (SyntaxError, UnicodeDecodeError) as error:
         raise UserError(f"config of {subject.title} in {path}: damaged ({error}); restore the file") from None
+
+
+def _places(dataset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield where a data set and the annotation files of its splits lie."""
+    yield "root", str(dataset["root"])
+    for split in SPLITS:
+        if isinstance(dataset.get(split), Mapping) and dataset[split].get("ann_file"):
+            yield split, str(dataset[split]["ann_file"])
 
 
 def _copy_code(subject: Subject, config: PortableConfig, folder: Path) -> None:

@@ -57,7 +57,9 @@ class _Names:
         return name
 
 
-def portable_config(text: str, root: str, title: str, modules: Mapping[str, str]) -> PortableConfig:
+def portable_config(
+    text: str, root: str, title: str, modules: Mapping[str, str], moved: Mapping[str, str] | None = None
+) -> PortableConfig:
     """Return a config whose paths can be edited in one place, and which starts from no checkpoint of another's.
 
     Args:
@@ -65,6 +67,7 @@ def portable_config(text: str, root: str, title: str, modules: Mapping[str, str]
         root: the data set's folder.
         title: of the run, for its first line.
         modules: module names that are other ones there.
+        moved: paths that are other ones by now.
 
     Raises:
         SyntaxError: the text is no Python.
@@ -72,11 +75,10 @@ def portable_config(text: str, root: str, title: str, modules: Mapping[str, str]
     imported = [modules.get(name, name) for name in _imports(text)]
     names = _Names(root.rstrip("/") or "/")
     body = "".join(_rewritten(text, names, modules))
+    paths = {name: (moved or {}).get(path, path) for name, path in names.paths.items()}
     lines = _HEAD.format(title=" ".join(title.split()))
-    lines += "".join(
-        f"{name} = {path!r}\n" for name, path in sorted(names.paths.items(), key=lambda item: item[0] != ROOT)
-    )
-    return PortableConfig(f"{lines}\n{body}", names.paths, tuple(imported))
+    lines += "".join(f"{name} = {path!r}\n" for name, path in sorted(paths.items(), key=lambda item: item[0] != ROOT))
+    return PortableConfig(f"{lines}\n{body}", paths, tuple(imported))
 
 
 def _rewritten(text: str, names: _Names, modules: Mapping[str, str]) -> Iterator[str]:

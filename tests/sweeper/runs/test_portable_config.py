@@ -54,6 +54,10 @@ def test_paths_stand_at_the_top_and_mean_what_they_meant() -> None:
         assert after[key] == before[key]
     moved = executed(made.text.replace("data_root = '/home/ann/data'", "data_root = 'here'"))
     assert moved["val_evaluator"] == {"ann_file": "here/val.json"}
+    fold = {"/out/splits/fold0-train.json": "/new/fold0-train.json", "/home/ann/data": "/new/data"}
+    there = portable_config(CONFIG, "/home/ann/data", "a title", {}, fold)
+    assert there.paths["fold0_train_ann_file"] == "/new/fold0-train.json"
+    assert executed(there.text)["val_evaluator"] == {"ann_file": "/new/data/val.json"}
 
 
 @pytest.fixture
