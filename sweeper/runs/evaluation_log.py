@@ -102,7 +102,7 @@ def _log(subject: Subject, addition: Addition) -> LogOutcome:
 def _read_logged(folder: EvaluationFolder) -> dict[str, dict[str, Any]]:
     """Return what the store has received, and what it has not, by kind."""
     try:
-        return read_json(folder.logged)
+        return {kind: entry for kind, entry in read_json(folder.logged).items() if isinstance(entry, dict)}
     except (FileNotFoundError, ValueError):
         return {}
 
