@@ -199,7 +199,8 @@ def _table(plan: Plan, forecast: Forecast, width: int) -> Table:
         "memory": [_memory(estimate) for estimate in forecast.estimates[:N_SHOWN]],
         "from": [estimate.source for estimate in forecast.estimates[:N_SHOWN]],
     }
-    axes = {key: [job.values[key] for job in shown] for key in plan.axes.values}
+    # Of detectors that are gone through beside configs of MMDetection, ours name none.
+    axes = {key: [job.values.get(key, "–") for job in shown] for key in plan.axes.values}
     left = width - _width({"job": [job.job_id for job in shown], **columns}) - CELL_PADDING
     if max(map(len, (job.title for job in shown)), default=0) + _width(axes) <= left:
         columns = {**axes, **columns}  # titles tell them too, so they come where there is room

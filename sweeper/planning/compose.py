@@ -287,8 +287,8 @@ def _parse(lines: Sequence[str]) -> tuple[list[Override], list[str]]:
 
 def _without_effect(override: Override) -> str:
     return (
-        f"no effect in override '{override.input_line}': the pipelines are the config's own and do not follow it; change "
-        "pipeline.train... and pipeline.test..., or give image_size=512px, which takes our pipelines instead"
+        f"no effect in override '{override.input_line}': the pipelines are the config's own and do not follow it; "
+        "change pipeline.train... and pipeline.test..., or give image_size=512px, which takes our pipelines instead"
     )
 
 

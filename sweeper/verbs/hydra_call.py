@@ -36,8 +36,10 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     import hydra
 
     from sweeper.planning.compose import COMPOSITION_ERRORS, explain
+    from sweeper.planning.held_words import chooses_reading, holding_back
     from sweeper.planning.machine_rules import machine_problems
     from sweeper.planning.resolvers import register
+    from sweeper.verbs.read_config import show_read_config
 
     project = find_project()
     problems = machine_problems(project)
@@ -47,16 +49,19 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     words = [*map(_one_value, words), *_store_asked_for(words, local_settings(project))]
     shows = any(word.partition("=")[0] in SHOWING_FLAGS for word in words)
     overrides = [word for word in words if word not in ("-m", "--multirun")]
-    hydra_words = words if shows else ["--multirun", f"hydra.sweeper.verb={verb}", *overrides]
+    if shows and chooses_reading(words):
+        # Hydra would show what stands before the config is read.
+        return show_read_config(words)
     before = (sys.argv, os.environ.get("HYDRA_FULL_ERROR"))
     # Only with this does hydra.main hand its exceptions to us instead of printing ten lines and leaving with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = ["detsweep", *hydra_words]
     entry: Callable[[], None] = hydra.main(version_base="1.3", config_path=str(SHIPPED_CONF), config_name="config")(
         _nothing
     )
     try:
-        entry()
+        with holding_back(overrides) as shown:
+            sys.argv = ["detsweep", *(words if shows else ["--multirun", f"hydra.sweeper.verb={verb}", *shown])]
+            entry()
     except COMPOSITION_ERRORS as error:
         raise explain(error, SHIPPED_CONF, words) from error
     finally:

@@ -18,6 +18,7 @@ from runners.contract.folder import SweepFolder
 from sweeper.hardware.machine import StartExecutor, find_capacity, hold_machine
 from sweeper.planning.axes import Axes, read_axes
 from sweeper.planning.compose import Composer
+from sweeper.planning.held_words import held_words
 from sweeper.planning.hypothesis_axes import find_hypothesis, hypothesis_arguments
 from sweeper.planning.own_paths import anchor_paths
 from sweeper.planning.plan import make_plan
@@ -135,7 +136,7 @@ def _name(axes: Axes, config: DictConfig) -> str:
 def _command(verb: str) -> list[str]:
     """Return the command line as it may be written down."""
     typed = [word for word in sys.argv[1:] if word != "--multirun" and not word.startswith("hydra.sweeper.verb=")]
-    return ["detsweep", *verb.split("_"), *map(without_password, typed)]
+    return ["detsweep", *verb.split("_"), *map(without_password, [*typed, *held_words()])]
 
 
 def _print_notices(console: Console, notices: Sequence[str]) -> None:

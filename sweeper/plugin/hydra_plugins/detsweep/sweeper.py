@@ -39,6 +39,7 @@ class DetsweepSweeper(Sweeper):
         Raises:
             SystemExit: with the sweep's exit code, if it is not 0; Hydra drops what a sweeper returns.
         """
+        from sweeper.planning.held_words import held_words
         from sweeper.verbs.run import Invocation, run_verb
 
         assert self.hydra_context is not None
@@ -46,7 +47,7 @@ class DetsweepSweeper(Sweeper):
         brought = [f"{key}={value}" for key, value in self.params.items()]
         told = Invocation(
             self.verb,
-            [*brought, *arguments],
+            [*brought, *arguments, *held_words()],
             self.config,
             self.hydra_context.config_loader,
             self.start_executor,
