@@ -11,12 +11,14 @@ _REASONS = (
     (r"classifies whole images|configs/\w+/classification/", "aside: classification of whole images"),
     (r"wants panoptic segmentations", "aside: panoptic segmentation"),
     (r"no model in|no data loaders|it is a part of a config", "aside: parts of configs"),
-    (r"is trained with text beside boxes", "is trained with text beside boxes"),
+    (r"custom_imports names", "imports another package (mmpretrain, projects)"),
     (r"mmcv operator '(\w+)'", "mmcv operator not served"),
     (r"skimage is not installed|scikit-image", "wants scikit-image, which is not installed"),
     (r"albumentations", "wants albumentations, which is not installed"),
     (r"not done after|takes more than", "too large for the measurement's limits"),
 )
+# The rest of what such a message says is the detector's name.
+_UNFIT = re.compile(r"no detector of boxes in \S+: \w+ ([^;]+);")
 _PATH = re.compile(r"(in )?\S*/\S+\.py")
 
 
@@ -27,5 +29,8 @@ def reason_of(message: str) -> str:
     for pattern, reason in _REASONS:
         if re.search(pattern, message):
             return reason
+    unfit = _UNFIT.search(message)
+    if unfit:
+        return unfit[1]
     head = _PATH.sub("", message.partition("; ")[0])
     return re.sub(r"\d+(\.\d+)?", "N", " ".join(head.split()))[:100]

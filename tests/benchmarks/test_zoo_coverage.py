@@ -24,6 +24,10 @@ def test_every_family_has_its_turn_before_any_has_a_second() -> None:
             "aside: video",
         ),
         ("mmcv operator 'deform_roi_pool' wanted by model.roi_head: not served; leave", "mmcv operator not served"),
+        (
+            "no detector of boxes in /x/glip/b.py: GLIP is trained with text beside boxes; take a config",
+            "is trained with text beside boxes",
+        ),
         ("not done after 180 s", "too large for the measurement's limits"),
         ("sampler not possible in /x/y_8xb2.py: Odd 4 of 0.5; take", "sampler not possible : Odd N of N"),
     ],
