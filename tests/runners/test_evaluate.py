@@ -108,6 +108,8 @@ def test_the_pipeline_of_views_resizes_then_mirrors_then_does_the_rest() -> None
     flip = views_pipeline(stages, "flip")["views"]["transforms"]
     assert ([stage["scale"] for stage in flip[0]], flip[2][0]["size"]) == ([[640, 640]], [640, 640])
     assert stages["pad"] == {"type": "Pad", "size": [640, 640]}
+    padded = views_pipeline({**stages, "pad": {"type": "Pad", "size": (640, 640)}}, "multiscale")  # of an mmdet config
+    assert padded["views"]["transforms"][2][0]["size"] == (960, 960)
     for tta in ("flip", "multiscale"):
         with pytest.raises(UserError, match=r"0 stages resize to a scale \(load\)"):
             views_pipeline({"load": stages["load"]}, tta)  # type: ignore[arg-type]
