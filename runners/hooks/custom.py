@@ -93,4 +93,4 @@ def call_custom(runner: Runner, name: str, **arguments: Any) -> None:
 def custom_hooks(runner: Runner) -> list[Hook]:
     """Return the hooks of a runner that the config names, in the order of their priorities."""
     custom: Sequence[Hook] = getattr(runner, "custom", ())
-    return [hook for hook in runner.hooks if hook in custom]
+    return [hook for hook in runner.hooks if hook in custom] if custom else []
