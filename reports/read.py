@@ -93,6 +93,45 @@ def _from_elsewhere(client: "MlflowClient", sweeps: Iterable["Run"], here: "dict
             yield replace(record, sweep_id=own, job_id=job_id, state=JobState.REUSED, remarks=remarks)
 
 
+def read_runs_on(uri: str, experiment: str | None, fingerprints: Collection[str]) -> RunSet:
+    """Read all runs on some data sets, of one experiment or of all of a store.
+
+    Args:
+        uri: address of the store.
+        experiment: its name; None: all.
+        fingerprints: of the data sets.
+
+    Raises:
+        UserError: the store cannot be reached, or lacks the experiment.
+    """
+    if experiment is not None:
+        client, experiment_id = _open(Experiment(experiment, uri))
+        experiment_ids = [experiment_id]
+    else:
+        client = open_client(uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if experiment is None:
+            experiment_ids = [str(entry.experiment_id) for entry in client.search_experiments()]
+        on_data = [
+            run
+            for fingerprint in sorted(fingerprints)
+            for run in search_runs(
+                client,
+                experiment_ids,
+                f"tags.`detsweep.kind` = 'job' and tags.`detsweep.dataset_fingerprint` = '{fingerprint}'",
+            )
+        ]
+        runs = sorted((run_record(client, run) for run in on_data), key=lambda run: (run.sweep_id, run.job_id))
+        of_sweeps = search_runs(client, experiment_ids, "tags.`detsweep.kind` = 'sweep'")
+        known = {run.sweep_id for run in runs}
+        sweeps = [sweep for sweep in map(sweep_record, of_sweeps) if sweep.sweep_id in known]
+    except MlflowException as error:
+        raise unreachable(uri, error) from error
+    return RunSet(experiment or "all experiments", tuple(sweeps), tuple(runs))
+
+
 @dataclass(frozen=True)
 class StoredRun:
     """A run as the store holds it, for those who check the store and not the study.

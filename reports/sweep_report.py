@@ -66,12 +66,23 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
         UserError: the source cannot be read.
     """
     runs = read_runs(source)
-    sections = split_sections(runs)
     beside = source.path.parent if isinstance(source, SweepFolder) else None
     elsewhere = read_elsewhere(source, runs.runs) if isinstance(source, SweepFolder) and _has_claims(runs) else []
-    verdicts = judge_sweeps(runs, elsewhere)
-    leading = tuple(verdict_tables(verdicts))
     displayed = displayed_tables(read_displayed(folder) if (folder := output_dir or beside) else [])
+    return write_runs(runs, judge_sweeps(runs, elsewhere), out, displayed)
+
+
+def write_runs(runs: RunSet, verdicts: Sequence[SweepVerdicts], out: Path, displayed: Sequence[Table] = ()) -> Report:
+    """Write the report of runs that have been read and judged into a folder, over an older one.
+
+    Args:
+        runs: what it is about.
+        verdicts: what hypotheses came to.
+        out: the folder; made if missing.
+        displayed: tables of others.
+    """
+    sections = split_sections(runs)
+    leading = tuple(verdict_tables(verdicts))
     out.mkdir(parents=True, exist_ok=True)
     alone = ((f"{table.name}.csv", csv_table(table)) for table in (*leading, *displayed))
     tables = [*_csv_files(sections, runs.runs), *alone]
@@ -85,7 +96,7 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
         page=out / PAGE,
         markdown=out / MARKDOWN,
         csv=tuple(out / name for name, _ in tables),
-        displayed=displayed,
+        displayed=tuple(displayed),
         verdicts=tuple(verdicts),
         leading=leading,
     )

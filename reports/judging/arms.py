@@ -80,6 +80,21 @@ def find_cells(hypothesis: Hypothesis, own: Iterable[RunRecord], others: Iterabl
     return [_cell(key, members[key]) for key in sorted(members, key=lambda key: _place(hypothesis, key))]
 
 
+def cells_of(hypothesis: Hypothesis, recipes: Mapping[str, CellKey], runs: Iterable[RunRecord]) -> list[CellRuns]:
+    """Return the runs of every arm and block, of whatever sweeps; a place without a run is there, and empty.
+
+    Args:
+        hypothesis: the claim.
+        recipes: the recipe of each place.
+        runs: of any sweeps.
+    """
+    members: dict[CellKey, list[RunRecord]] = {key: [] for key in recipes.values()}
+    for run in runs:
+        if run.recipe in recipes:
+            members[recipes[run.recipe]].append(run)
+    return [_cell(key, members[key]) for key in sorted(members, key=lambda key: _place(hypothesis, key))]
+
+
 def other_recipes(cells: Sequence[CellRuns], runs: Iterable[RunRecord]) -> list[CellRuns]:
     """Return the runs that belong to none of the cells, by recipe: arms that may lend their noise."""
     known = {run.recipe for cell in cells for run in (*cell.runs, *cell.open)}

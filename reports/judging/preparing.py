@@ -1,0 +1,158 @@
+"""A hypothesis before it is judged: what every comparison of it measured, and whether it can be judged at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reports.judging.arms import CellKey, CellRuns, by_key
+from reports.judging.cell_values import MeasuredCell, measure
+from reports.judging.decision import too_few
+from reports.judging.effect import Cell, Effect, effect, pool_donors
+from reports.judging.fairness import Difference, differences, is_pruned
+from reports.records import RunRecord
+from runners.contract.hypothesis import Comparison, Hypothesis, Question
+
+
+@dataclass(frozen=True)
+class PreparedStep:
+    """One comparison of two arms by one metric, before the level is known at which it is judged.
+
+    Attributes:
+        comparison: the arms.
+        n_seeds: runs of treatment and baseline, the fewest of all blocks.
+        effect: None where there is nothing to judge; `problem` says why.
+        means: the mean value of treatment and baseline over blocks and seeds, in the metric's unit.
+        differences: what else differs between the arms.
+        n_objects: objects that the metric counts; None where images play no part.
+        n_images: images of the evaluation set; 0 where they play no part.
+        problem: why nothing is judged; empty otherwise.
+        left_out: runs that could not be read.
+    """
+
+    comparison: Comparison
+    n_seeds: tuple[int, int]
+    effect: Effect | None = None
+    means: tuple[float, float] | None = None
+    differences: tuple[Difference, ...] = ()
+    n_objects: int | None = None
+    n_images: int = 0
+    problem: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PreparedClaim:
+    """A claim by one metric: one comparison, or all steps of an order."""
+
+    question: Question
+    steps: tuple[PreparedStep, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A hypothesis with all that its claims are judged by."""
+
+    hypothesis: Hypothesis
+    cells: tuple[CellRuns, ...]
+    claims: tuple[PreparedClaim, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What all comparisons of a hypothesis share, by one metric or by all.
+
+    Attributes:
+        hypothesis: the claim.
+        cells: its runs.
+        measured: the metric of each cell.
+        lent: the metric of other recipes.
+        versions: of the programs, by sweep.
+        others: all runs that are known.
+    """
+
+    hypothesis: Hypothesis
+    cells: Mapping[CellKey, CellRuns]
+    measured: Mapping[CellKey, MeasuredCell]
+    lent: Sequence[Cell]
+    versions: Mapping[str, Mapping[str, str]]
+    others: Sequence[RunRecord]
+
+
+def prepare(
+    hypothesis: Hypothesis,
+    cells: Sequence[CellRuns],
+    lenders: Sequence[CellRuns],
+    versions: Mapping[str, Mapping[str, str]],
+    others: Sequence[RunRecord],
+) -> Prepared:
+    """Return what the claims of a hypothesis are judged by.
+
+    Args:
+        hypothesis: the claim.
+        cells: its runs (`reports.judging.arms.find_cells`).
+        lenders: runs of other recipes on the same data and schedule.
+        versions: of the programs, by sweep.
+        others: all runs that are known, by which it is told whether one arm was tuned and the other was not.
+
+    Raises:
+        UserError: runs of one cell were evaluated on different images.
+    """
+    claims = []
+    for question in hypothesis.questions:
+        measured = {cell.key: measure(question, cell) for cell in cells}
+        lent = [measure(question, cell).cell for cell in lenders]
+        known = _Known(hypothesis, by_key(cells), measured, lent, versions, others)
+        steps = tuple(_step(known, question, comparison) for comparison in hypothesis.comparisons)
+        claims += [(question, steps)] if hypothesis.is_ordered else [(question, (step,)) for step in steps]
+    return Prepared(hypothesis, tuple(cells), tuple(PreparedClaim(*claim) for claim in claims))
+
+
+def _step(known: _Known, question: Question, comparison: Comparison) -> PreparedStep:
+    cells, measured = known.cells, known.measured
+    blocks = list(dict.fromkeys(key.block for key in cells))
+    sides = [[CellKey(arm, block) for block in blocks] for arm in (comparison.treatment, comparison.baseline)]
+    missing = [key for side in sides for key in side if key not in measured or measured[key].cell.n_seeds == 0]
+    left_out = tuple(line for side in sides for key in side if key in measured for line in measured[key].left_out)
+    fewest = tuple(min((len(cells[key].runs) if key in cells else 0) for key in side) for side in sides)
+    step = PreparedStep(comparison, (fewest[0], fewest[1]), left_out=left_out)
+    if missing:
+        names = ", ".join(" ".join((key.arm, *key.block)) for key in missing)
+        return replace(step, problem=f"no finished run of {names}")
+    if is_pruned([cells[key] for side in sides for key in side]):
+        return replace(step, problem="runs were pruned by their numbers: what is left of an arm cannot be judged")
+    treated, base = ([measured[key] for key in side] for side in sides)
+    if any(one.evaluated_on != other.evaluated_on for one, other in zip(treated, base, strict=True)):
+        return replace(step, problem="the arms were evaluated on different images")
+    found = {
+        str(difference): difference
+        for one, other in zip(*sides, strict=True)
+        for difference in differences(known.hypothesis, cells[one], cells[other], known.versions, known.others)
+    }
+    # Blocks on the same images (detectors) have these once, folds each their own.
+    by_set = {cell.evaluated_on: cell for cell in treated}
+    with_images = treated[0].n_objects is not None
+    n_objects = sum(cell.n_objects or 0 for cell in by_set.values()) if with_images else None
+    n_groups = sum(cell.n_groups for cell in by_set.values())
+    own = [cell.cell for key, cell in measured.items() if key.arm not in (comparison.treatment, comparison.baseline)]
+    means = tuple(sum(cell.cell.mean for cell in side) / len(side) for side in (treated, base))
+    step = replace(
+        step,
+        means=(means[0], means[1]),
+        differences=tuple(found.values()),
+        n_objects=n_objects,
+        n_images=sum(cell.n_images for cell in by_set.values()),
+    )
+    if n_objects is not None and too_few(n_objects, n_groups):
+        return replace(step, problem=f"{n_objects} objects in {n_groups} images; 20 in 12 are needed to judge")
+    whole = _oriented(question, [cell.cell for cell in treated], [cell.cell for cell in base])
+    return replace(step, effect=effect(*whole, n_groups, pool_donors([*own, *known.lent])))
+
+
+def _oriented(question: Question, treated: list[Cell], base: list[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """Return the cells so that higher is better."""
+    if question.higher_is_better:
+        return treated, base
+    turned = [
+        [Cell(-cell.values, None if cell.replicates is None else -cell.replicates) for cell in side]
+        for side in (treated, base)
+    ]
+    return turned[0], turned[1]
