@@ -17,6 +17,8 @@ DETECTORS = {"faster_rcnn": "faster-rcnn", "cascade_rcnn": "cascade-rcnn", "reti
 # Options of `box_loss` that are what mmdet's own config of the detector has, and so have no word in its name.
 OWN_BOX_LOSS = {("faster_rcnn", "l1"), ("cascade_rcnn", "smooth_l1"), ("retinanet", "l1")}
 EPOCHS_OF_1X = 12
+# The column of a job that names the config of MMDetection that it was trained by.
+READ_CONFIG = "detector_config"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ class ZooEntry:
 def find_entry(params: Mapping[str, str]) -> ZooEntry | None:
     """Return the published model of the same detector, backbone, neck, box loss and number of epochs, if there is one.
 
+    A job that is trained by a config of the zoo is told by its name; a file of one's own has none.
+
     Args:
         params: columns of a job (`runners.contract.naming.run_params`).
     """
+    named = params.get(READ_CONFIG, "")
+    if named:
+        entry = None if named.endswith(".py") else read_zoo().get(_plain(Path(named).name))
+        return entry if entry is not None and str(entry.n_epochs) == params.get("n_epochs") else None
     detector = params.get("detector", "")
     if detector not in DETECTORS or params.get("width") != "standard":
         return None
@@ -63,6 +71,8 @@ def schedule_title(params: Mapping[str, str]) -> str:
 
 def backbone_title(params: Mapping[str, str]) -> str:
     """Return backbone and neck as the zoo's tables write them, ``X-101-32x4d-FPN``; narrow width is said."""
+    if READ_CONFIG in params:
+        return "its own"
     word = _backbone_word(params.get("backbone", ""))
     title = re.sub(r"^([rx])(?=\d)", lambda match: f"{match[1].upper()}-", word)
     title = re.sub(r"^swin-(\w)", lambda match: f"Swin-{match[1].upper()}", title)

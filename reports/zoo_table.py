@@ -6,7 +6,7 @@ from reports.marks import job_row, legend, title_cell
 from reports.ranking import display_titles, ranked, row_key, with_width
 from reports.records import RunRecord
 from reports.table import AP_NOTE, Cell, Column, Table, ap_cell, missing_cell, number_cell, text_cell
-from reports.zoo import ZooEntry, backbone_title, detector_title, find_entry, schedule_title
+from reports.zoo import READ_CONFIG, ZooEntry, backbone_title, detector_title, find_entry, schedule_title
 from runners.contract import metrics as names
 from runners.contract.errors import UserError
 
@@ -77,6 +77,8 @@ def _cells(run: RunRecord, entry: ZooEntry | None) -> list[Cell]:
             for key, usual in ZOO_SETTINGS.items()
             if run.params.get(key, usual) != usual
         ]
+        if READ_CONFIG in run.params and run.params.get("lr_effective") != run.params.get("lr"):
+            differing.append(f"learning rate {run.params['lr_effective']} for its batch")
         difference = text_cell(", ".join(differing) or "none")
         published = [number_cell(entry.memory_gb, 1), ap_cell(entry.box_ap), difference]
     return [*(text_cell(text) for text in described), *ours, *published]

@@ -100,7 +100,8 @@ def _read(path: Path) -> dict[str, Any]:
     config.Config._get_cfg_path = staticmethod(_base_path)
     config.get_installed_path = lambda package: str(package_of(package))
     # It takes what Python has frozen, os among it, for somebody's package, whose import marks the newer kind.
-    config._is_builtin_module = importlib.import_module("mmengine.config.utils")._is_builtin_module = _is_of_python
+    parsing: Any = importlib.import_module("mmengine.config.utils")
+    config._is_builtin_module = parsing._is_builtin_module = _is_of_python
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         read: dict[str, Any] = config.Config.fromfile(path, import_custom_modules=False).to_dict()

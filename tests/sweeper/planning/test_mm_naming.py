@@ -1,4 +1,4 @@
-"""``detector=zoo`` and ``detector=file``: a config takes the groups' place, and each of its fields can be overridden."""
+"""``detector=zoo`` and ``detector=file``: a config takes the groups' place; each of its fields can be overridden."""
 
 from collections.abc import Iterator
 from pathlib import Path
