@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -36,7 +37,7 @@ def job(trained: Trained, tmp_path: Path) -> JobFolder:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Evaluate in this process, which has imported everything; a process of its own is tested once, below."""
 
     def run(
@@ -50,6 +51,10 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(sweeper.runs.evaluation, "run_evaluation", run)
     monkeypatch.chdir(tmp_path)
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)  # a command sets it for all that it makes
 
 
 def detsweep(*words: str) -> list[str]:

@@ -1,9 +1,14 @@
-"""Commands carried out in the test's own process leave it as it was."""
+"""A sweep in a store; and commands carried out in the test's own process leave it as it was."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+
+from tests.reports.conftest import tracked, unused_port
+
+# One sweep in one real store for all of this folder's tests.
+__all__ = ["tracked", "unused_port"]
 
 
 @pytest.fixture(autouse=True)

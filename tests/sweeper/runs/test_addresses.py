@@ -14,11 +14,9 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import append_line
 from runners.contract.states import JobState
 from sweeper.runs.addresses import FoundRun, RunPlace, find_run
-from tests.reports.conftest import tracked
 from tests.reports.sweep_writing import STARTED_AT, WrittenJob, write_sweep
 
 Tracked = tuple[SweepFolder, Experiment]
-__all__ = ["tracked"]
 
 OFF: Mapping[str, object] = {"name": "off", "uri": None, "experiment": "detsweep", "log_checkpoints": False}
 

@@ -15,9 +15,6 @@ from sweeper.runs.evaluation_log import log_evaluation, ship_waiting
 from sweeper.runs.subject import Subject
 from sweeper.tracking.run_log import LoggedRun
 from sweeper.tracking.shipper import TrackingSettings
-from tests.reports.conftest import tracked, unused_port
-
-__all__ = ["tracked", "unused_port"]
 
 AP_50 = 0.7421
 CLASS_AP = "val/bbox_mAP_class/Paper (pack)"
