@@ -57,7 +57,7 @@ def unpacked(path: Path, output_dir: Path) -> Iterator[SweepFolder]:
     try:
         with tarfile.open(path) as archive:
             # Refuses members outside the folder, devices, and links that lead away.
-            archive.extractall(place, filter="data")
+            archive.extractall(place / "content", filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
         shutil.rmtree(place, ignore_errors=True)
         said = " ".join(str(error).split())

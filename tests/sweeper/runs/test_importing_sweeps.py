@@ -175,6 +175,24 @@ def test_what_is_no_sweep_is_told_in_one_line_and_leaves_nothing(
     assert not out.exists() or list(out.iterdir()) == []
 
 
+@pytest.mark.parametrize("packed", ["contents", "parents", "in place"])
+def test_a_sweep_gets_its_own_name_however_it_was_packed(
+    trained: HandedOver, tmp_path: Path, packed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, source = tmp_path / "runs", tmp_path / "packed.tar"
+    name = {"contents": ".", "parents": f"a/b/{trained.first.sweep_id}"}.get(packed)
+    if name:
+        with tarfile.open(source, "w") as archive:
+            archive.add(trained.first.path, arcname=name)
+    else:
+        source = Path(shutil.copytree(trained.first.path, runs / "what they called it"))
+    assert main(["import", str(source), "tracking=off", f"output_dir={runs}"]) == 0
+    (there,) = runs.iterdir()
+    assert there.name == (trained.first.sweep_id if name else "what they called it")
+    assert len(read_runs(SweepFolder(there)).runs) == 2
+    assert "Comparison" in capsys.readouterr().out
+
+
 def test_the_sweep_belongs_to_the_store_that_is_said(trained: HandedOver, tmp_path: Path) -> None:
     sweep, is_new = take_in(trained.first, tmp_path, StoreWish("http://elsewhere:5000", "team", is_said=True))
     assert is_new
