@@ -32,6 +32,10 @@ from runners.val_loss import shared_features, validation_losses
 LONGEST_SIDE_PX = 128
 BATCH = 2
 
+# Share of the learning rate in the one step: what a warm-up begins with. All of it throws random weights so far that
+# some detectors' validation is no number.
+FIRST_LR = 1e-3
+
 # A detector with queries may take as many of the image's cells for a start, on four levels from a stride of 8 on: this
 # many pixels of the longer side, times the root of their number, have them in an image twice as wide as high.
 PX_PER_ROOT_OF_QUERIES = 12
@@ -143,6 +147,8 @@ def _training_step(runner: JobRunner, loader: DataLoader[Any], side_px: int) -> 
     runner.model.init_weights()
     runner.model.train()
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    for group in runner.optim_wrapper.param_groups:
+        group["lr"] *= FIRST_LR
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     for moment in ("before_run", "before_train", "before_train_epoch"):
         call_custom(runner, moment)
