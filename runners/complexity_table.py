@@ -12,7 +12,7 @@ from torch import Tensor
 
 from runners.activations import count_saved_bytes
 from runners.complexity import count_multiply_adds, count_parameters
-from runners.pipeline import with_tuples
+from runners.contract.tuples import with_tuples
 
 # Everything grows with the pixels, so two sizes tell; Swin pads its windows, which small images feel more.
 _COUNTED_PX = (384, 768)

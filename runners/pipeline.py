@@ -4,10 +4,6 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from runners.contract.tuples import with_tuples
-
-__all__ = ["flat_stages", "import_transforms", "with_pipeline", "with_tuples"]
-
 # Transforms of ours, and where they are; mmdet is imported with them, so not before somebody needs them.
 OWN_TRANSFORMS = ("RandomRotate90",)
 TRANSFORMS_MODULE = "runners.transforms"

@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from runners.complexity import count_multiply_adds, count_parameters
-from runners.pipeline import with_tuples
+from runners.contract.tuples import with_tuples
 from tests.composition import compose
 
 

@@ -16,9 +16,9 @@ from mmengine.config import Config
 
 from runners.contract.errors import UserError
 from runners.contract.records import AttemptSpec
+from runners.contract.tuples import with_tuples
 from runners.mm_config import build_mm_config
 from runners.mm_file import write_mm_file
-from runners.pipeline import with_tuples
 from tests.composition import compose
 
 SPEC = AttemptSpec(attempt=1, device="cpu", n_threads=1, n_workers=0, batch_per_step=4, accumulation=1)

@@ -11,8 +11,9 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.utils import register_all_modules
 
 from runners.contract.records import AttemptSpec
+from runners.contract.tuples import with_tuples
 from runners.mm_config import train_dataloader
-from runners.pipeline import flat_stages, with_pipeline, with_tuples
+from runners.pipeline import flat_stages, with_pipeline
 from runners.transforms import RandomRotate90
 from tests.composition import compose
 

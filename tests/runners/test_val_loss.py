@@ -15,10 +15,10 @@ from mmengine.runner import Runner
 from torch import nn
 
 from runners.contract.records import AttemptSpec
+from runners.contract.tuples import with_tuples
 from runners.dataset import use_strict_datasets
 from runners.evaluation import SplitEvaluator, image_subset, split_evaluator
 from runners.mm_config import eval_dataloader
-from runners.pipeline import with_tuples
 from runners.seeding import isolated_randomness
 from runners.val_loss import shared_features, validation_losses
 from tests.composition import compose
