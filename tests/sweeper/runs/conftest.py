@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sweeper.tracking.mlflow_store import MlflowStore
 from tests.reports.conftest import tracked, unused_port
 
 # One sweep in one real store for all of this folder's tests.
@@ -18,3 +19,11 @@ def _umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database of MLflow in which nothing of detsweep is; its tables take seconds to be made."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowStore(f"sqlite:///{path}", "of nobody", path.parent / "artifacts")
+    return path.read_bytes()

@@ -31,8 +31,9 @@ class HandedOver:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> HandedOver:
+def trained(tmp_path_factory: pytest.TempPathFactory, empty_store: bytes) -> HandedOver:
     driver = Driver(tmp_path_factory.mktemp("trained"))
+    put(driver.folder / "outputs" / "mlflow.db", empty_store)
     try:
         assert driver.train("tracking=sqlite").wait() == 0
         first = driver.sweep
@@ -43,6 +44,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> HandedOver:
         driver.close()
 
 
+def put(path: Path, content: bytes) -> None:
+    """Write a file, and the folder that it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
 def numbers(source: SweepFolder | Experiment, *sweeps: SweepFolder) -> list[str]:
     """Return all recorded numbers as a report writes them, of these sweeps."""
     runs = [run for run in read_runs(source).runs if run.sweep_id in [sweep.sweep_id for sweep in sweeps]]
@@ -51,9 +58,12 @@ def numbers(source: SweepFolder | Experiment, *sweeps: SweepFolder) -> list[str]
 
 
 @pytest.fixture(scope="module")
-def handed_over(trained: HandedOver, tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, str]:
+def handed_over(
+    trained: HandedOver, tmp_path_factory: pytest.TempPathFactory, empty_store: bytes
+) -> tuple[SweepFolder, str]:
     """The second sweep in another project, whose own folder and store are all there is."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
+    put(elsewhere / "runs" / "mlflow.db", empty_store)
     packed = elsewhere / "handed over.tar.gz"
     with tarfile.open(packed, "w:gz") as archive:
         archive.add(trained.second.path, arcname=trained.second.sweep_id)
@@ -122,7 +132,10 @@ def test_the_answering_sweep_comes_too_and_no_run_is_counted_twice(
     assert {run.state for run in read_runs(experiment).runs} == {JobState.COMPLETED}
 
 
-def test_a_sweep_that_moved_to_another_store_lacks_nothing_in_either(trained: HandedOver, tmp_path: Path) -> None:
+def test_a_sweep_that_moved_to_another_store_lacks_nothing_in_either(
+    trained: HandedOver, tmp_path: Path, empty_store: bytes
+) -> None:
+    put(tmp_path / "other.db", empty_store)
     sweep = SweepFolder(shutil.copytree(trained.first.path, tmp_path / trained.first.sweep_id))
     (tmp_path / "mlflow.db").write_bytes(Path(trained.store.removeprefix("sqlite:///")).read_bytes())
     other = f"sqlite:///{tmp_path / 'other.db'}"
@@ -204,8 +217,9 @@ def test_the_sweep_belongs_to_the_store_that_is_said(trained: HandedOver, tmp_pa
 
 
 def test_a_note_is_kept_with_the_run_in_folder_store_and_hand_over(
-    trained: HandedOver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: HandedOver, tmp_path: Path, capsys: pytest.CaptureFixture[str], empty_store: bytes
 ) -> None:
+    put(tmp_path / "b" / "mlflow.db", empty_store)
     there = SweepFolder(shutil.copytree(trained.first.path, tmp_path / "a" / trained.first.sweep_id))
     store = tmp_path / "a" / "mlflow.db"
     store.write_bytes(Path(trained.store.removeprefix("sqlite:///")).read_bytes())
