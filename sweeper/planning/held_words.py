@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from runners.contract.naming import READ_DETECTORS
+from runners.contract.naming import DETECTOR_CONFIG, READ_DETECTORS
 
 # Parts of a job's config that a config of MMDetection decides.
 _PARTS = ("custom_hooks", "filter_cfg", "model", "optim_wrapper", "optimizer", "param_scheduler", "pipeline")
@@ -48,4 +48,5 @@ def _may_read(words: Sequence[str]) -> bool:
 
 def _is_of_a_part(word: str) -> bool:
     key = word.partition("=")[0].lstrip("+~")
-    return "." in key and key.partition(".")[0] in _PARTS
+    # Of several detectors Hydra composes the usual one, which may read nothing.
+    return key == DETECTOR_CONFIG or ("." in key and key.partition(".")[0] in _PARTS)
