@@ -13,7 +13,7 @@ from reports.reused import Store, with_reused
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
-from runners.contract.naming import run_params
+from runners.contract.naming import job_columns
 from runners.contract.remarks import read_remarks
 from runners.contract.states import JobState
 from runners.contract.yamlfile import YamlParts
@@ -113,7 +113,7 @@ def _varied(overrides: Iterable[str], axes: Mapping[str, Any]) -> dict[str, str]
 
 def _read_params(folder: JobFolder, varied: Mapping[str, str], parts: YamlParts) -> dict[str, str]:
     # A sweep whose planning was cut short lists jobs that have no folder yet.
-    return {**(run_params(_read_yaml(folder.config, parts)) if folder.config.exists() else {}), **varied}
+    return job_columns(_read_yaml(folder.config, parts), varied) if folder.config.exists() else dict(varied)
 
 
 def _last_events(events: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -59,6 +59,18 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
     return params
 
 
+def job_columns(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns of one job in its sweep; a detector that is a config of MMDetection has its name.
+
+    Args:
+        config: a job's resolved config.
+        varied: its place on the sweep's axes.
+    """
+    params = run_params(config)
+    named = {"detector": params["detector"]} if is_read(config) else {}
+    return {**params, **varied, **named}
+
+
 def is_read(config: Mapping[str, Any]) -> bool:
     """Whether a job is trained by a config of MMDetection, and not by one of our own groups."""
     return (config.get("choices") or {}).get("detector") in READ_DETECTORS

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from runners.contract.folder import JobFolder
-from runners.contract.naming import dataset_name, run_params
+from runners.contract.naming import dataset_name, job_columns
 from sweeper.planning.plan import PlannedJob
 from sweeper.tracking.outbox import TrackedJob
 
@@ -30,5 +30,5 @@ def tracked_job(
         "detsweep.labelled": json.dumps(job.dataset.labelled),
     }
     dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
-    params = {**run_params(job.config), **job.values}
+    params = job_columns(job.config, job.values)
     return TrackedJob(folder, job.title, params, {**tags, **own}, dataset, started_at)

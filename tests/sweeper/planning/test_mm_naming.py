@@ -8,7 +8,7 @@ import pytest
 
 from runners.contract.errors import UserError
 from runners.contract.identity import job_identity
-from runners.contract.naming import base_title, run_params
+from runners.contract.naming import base_title, job_columns, run_params
 from runners.contract.tuples import tuples_in
 from sweeper.planning.axes import Axes, read_axes
 from sweeper.planning.compose import Composer
@@ -119,6 +119,8 @@ class TestPlacing:
         assert params["detector"] == "rtmdet_tiny_8xb32-300e_coco"
         assert params["detector_config"] == "rtmdet/rtmdet_tiny_8xb32-300e_coco"
         assert "backbone" not in params
+        varied = {"detector": "zoo", "optimizer.lr": "1e-3"}
+        assert job_columns(config, varied) == {**params, "optimizer.lr": "1e-3"}
 
     def test_a_file_in_a_trusted_folder(
         self, composer: Composer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
