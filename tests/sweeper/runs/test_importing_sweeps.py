@@ -105,6 +105,32 @@ def test_the_store_has_the_recorded_times(trained: HandedOver, handed_over: tupl
     assert here.sweeps[0].ended_at == pytest.approx(told.ended_at, abs=0.01)
 
 
+def test_the_store_has_files_data_set_and_whole_curves(
+    trained: HandedOver, handed_over: tuple[SweepFolder, str]
+) -> None:
+    from mlflow import MlflowClient
+
+    sweep, _ = handed_over
+    found = {}
+    for uri in (trained.store, f"sqlite:///{sweep.path.parent / 'mlflow.db'}"):
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name("detsweep").experiment_id
+        (run,) = client.search_runs([experiment], f"tags.`detsweep.job` = '{sweep.sweep_id}/0003'")
+        history = client.get_metric_history(run.info.run_id, "iter/loss")
+        files = sorted(file.path for file in client.list_artifacts(run.info.run_id))
+        (data,) = run.inputs.dataset_inputs
+        points = [(point.step, point.timestamp, point.value) for point in history]
+        found[uri] = (run.data.params, run.info.status, points, files, data.dataset.digest, run.info.end_time)
+        tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
+        assert tags.pop("detsweep.folder").endswith(f"{sweep.sweep_id}/jobs/0003")
+        tags.pop("detsweep.version.detsweep", None)
+        found[uri] += (tags,)
+    before, after = found.values()
+    assert after == before
+    assert len(after[2]) == 12
+    assert {"config.yaml", "log.txt", "predictions", "result.json"} <= set(after[3])
+
+
 def test_importing_again_changes_nothing_and_the_promises_hold(
     trained: HandedOver, handed_over: tuple[SweepFolder, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
