@@ -127,11 +127,13 @@ def _images_with_objects(config: Mapping[str, Any], number: int) -> dict[str, An
 def without_pretrained(value: Any) -> Any:
     """Return a model's config without the checkpoints that its parts would be loaded from."""
     if isinstance(value, Mapping):
-        # Some of the older backbones have the address as a setting of their own.
+        # Some of the older backbones have the address as a setting of their own, PVT a file without a type.
         return {
             key: without_pretrained(entry)
             for key, entry in value.items()
-            if not _is_pretrained(entry) and not (key == "pretrained" and isinstance(entry, str))
+            if not _is_pretrained(entry)
+            and not (key == "pretrained" and isinstance(entry, str))
+            and not (key == "init_cfg" and isinstance(entry, Mapping) and "checkpoint" in entry)
         }
     if isinstance(value, list | tuple):
         return type(value)(without_pretrained(entry) for entry in value if not _is_pretrained(entry))

@@ -9,7 +9,7 @@ def test_no_part_keeps_weights_that_it_would_be_loaded_from() -> None:
     model = {
         "backbone": {"type": "ResNet", "init_cfg": pretrained, "pretrained": "open-mmlab://resnet50"},
         "neck": {"init_cfg": [fine, pretrained], "pretrained": False},
-        "heads": ({"init_cfg": fine}, {"init_cfg": pretrained}),
+        "heads": ({"init_cfg": fine}, {"init_cfg": {"checkpoint": "https://x/pvt.pth"}}),
     }
     assert without_pretrained(model) == {
         "backbone": {"type": "ResNet"},
