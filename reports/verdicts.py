@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.judging.arms import CellRuns, find_cells, other_recipes
+from reports.judging.arms import find_cells, lenders_of
 from reports.judging.decision import Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, judge
 from reports.judging.noise_floor import N_SEEDS, NoiseFloor, noise_floor
@@ -23,7 +23,7 @@ from runners.contract.errors import UserError
 from runners.contract.hypothesis import read_hypothesis
 
 NAME = "verdicts"
-_TONES = {Word.BETTER: Tone.BEST, Word.WORSE: Tone.BAD}
+TONES = {Word.BETTER: Tone.BEST, Word.WORSE: Tone.BAD}
 # What no interval of these covers; said with every verdict.
 NOT_COVERED = (
     "Not covered by the intervals: another training set, labelling errors, other hyper-parameters, "
@@ -36,9 +36,10 @@ class SweepVerdicts:
     """What one sweep's hypothesis came to.
 
     Attributes:
-        sweep_id: the sweep that put it to the test.
+        sweep_id: the sweep that put it to the test, or the hypothesis' name if runs of any sweeps do.
         judged: None where nothing could be judged.
         floor: of a hypothesis that compares nothing: how much its runs differ.
+        missing: runs that are to be there and are not, in words.
         problem: why; empty otherwise.
         next_command: trains only the seeds that would decide; empty if none would, or none is needed.
     """
@@ -48,6 +49,7 @@ class SweepVerdicts:
     problem: str = ""
     next_command: str = ""
     floor: tuple[NoiseFloor, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def judge_sweeps(runs: RunSet, elsewhere: Sequence[RunRecord] = ()) -> list[SweepVerdicts]:
@@ -76,22 +78,11 @@ def _judge_sweep(
         cells = find_cells(hypothesis, own, others)
         if hypothesis.is_floor:
             return SweepVerdicts(sweep.sweep_id, None, floor=tuple(noise_floor(hypothesis, cells)))
-        judged = judge(hypothesis, cells, _lenders(cells, others), versions)
+        judged = judge(hypothesis, cells, lenders_of(cells, others), versions, [*runs, *others])
     except UserError as error:
         # A report must not fail because of one hypothesis.
         return SweepVerdicts(sweep.sweep_id, None, error.problems[0])
     return SweepVerdicts(sweep.sweep_id, judged, "", more_seeds(judged, sweep.command))
-
-
-def _lenders(cells: Sequence[CellRuns], others: Sequence[RunRecord]) -> list[CellRuns]:
-    """Return other recipes on the same data, trained as long: their seeds' noise may be borrowed."""
-    alike = {_kind(run) for cell in cells for run in cell.runs}
-    return other_recipes(cells, [run for run in others if run.has_result and _kind(run) in alike])
-
-
-def _kind(run: RunRecord) -> tuple[str, str, str, str]:
-    params = run.params
-    return run.fingerprint, params.get("fold", ""), params.get("n_epochs", ""), params.get("schedule", "")
 
 
 def verdict_tables(found: Sequence[SweepVerdicts]) -> list[Table]:
@@ -131,7 +122,7 @@ def _cells(step: JudgedStep) -> list[Cell]:
     if step.verdict is None:
         answer = missing_cell(f"not judged: {step.problem}")
         return [text_cell(question), text_cell(by), answer, missing_cell(), seeds, missing_cell()]
-    tone = _TONES.get(step.verdict.word, Tone.PLAIN)
+    tone = TONES.get(step.verdict.word, Tone.PLAIN)
     differs = "; ".join(map(str, step.differences)) or "nothing"
     return [
         text_cell(question),
@@ -151,6 +142,7 @@ def _notes(found: Sequence[SweepVerdicts]) -> Iterator[str]:
     for verdicts in found:
         if verdicts.judged is not None:
             yield from _claim_notes(verdicts.judged)
+        yield from (f"not finished: {line}" for line in verdicts.missing)
         if verdicts.next_command:
             yield f"next: {verdicts.next_command}"
     yield NOT_COVERED

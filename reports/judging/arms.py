@@ -105,6 +105,17 @@ def other_recipes(cells: Sequence[CellRuns], runs: Iterable[RunRecord]) -> list[
     return [_cell(CellKey(recipe, ()), members) for recipe, members in by_recipe.items()]
 
 
+def lenders_of(cells: Sequence[CellRuns], runs: Iterable[RunRecord]) -> list[CellRuns]:
+    """Return other recipes on the same data, trained as long: their seeds' noise may be borrowed."""
+    alike = {_kind(run) for cell in cells for run in cell.runs}
+    return other_recipes(cells, [run for run in runs if run.has_result and _kind(run) in alike])
+
+
+def _kind(run: RunRecord) -> tuple[str, str, str, str]:
+    params = run.params
+    return run.fingerprint, params.get("fold", ""), params.get("n_epochs", ""), params.get("schedule", "")
+
+
 def _cell(key: CellKey, runs: Sequence[RunRecord]) -> CellRuns:
     finished: dict[int, RunRecord] = {}
     # A seed that was trained twice counts once: a run before one that points to it, the older before the newer.

@@ -114,7 +114,8 @@ def _error_values(question: Question, job: JobFolder, split: Split, on: Evaluati
     found = diagnose_run(job, split, on, with_replicates=True)
     by_metric = {f"{split}/{ERROR_COST}{error.word}": error for error in MAIN_TYPES}
     errors, n_objects = found.errors, found.findings.n_objects
-    n_groups = on.n_groups_with(n_objects.any(axis=0))
+    has_object: NDArray[np.bool_] = n_objects.sum(axis=0) > 0
+    n_groups = on.n_groups_with(has_object)
     return RunValues(
         values={
             metric: np.concatenate([[errors.diagnosis.costs[error]], errors.replicates.main[error]])

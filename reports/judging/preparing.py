@@ -96,7 +96,7 @@ def prepare(
     Raises:
         UserError: runs of one cell were evaluated on different images.
     """
-    claims = []
+    claims: list[tuple[Question, tuple[PreparedStep, ...]]] = []
     for question in hypothesis.questions:
         measured = {cell.key: measure(question, cell) for cell in cells}
         lent = [measure(question, cell).cell for cell in lenders]

@@ -60,12 +60,14 @@ def setting_differences(axis: str, treatment: CellRuns, baseline: CellRuns) -> I
         )
         differing = [key for key in keys if first.get(key) != second.get(key)]
         if differing:
-            shown = ", ".join(
-                f"{key.removeprefix(part).lstrip('.') or part} {first.get(key, 'none')} against {second.get(key, 'none')}"
-                for key in differing[:_N_SHOWN]
-            )
+            shown = ", ".join(_told(key, part, first, second) for key in differing[:_N_SHOWN])
             more = f" and {len(differing) - _N_SHOWN} more" if len(differing) > _N_SHOWN else ""
             yield part, f"{shown}{more}"
+
+
+def _told(key: str, part: str, first: Mapping[str, str], second: Mapping[str, str]) -> str:
+    name = key.removeprefix(part).lstrip(".") or part
+    return f"{name} {first.get(key, 'none')} against {second.get(key, 'none')}"
 
 
 def _is_below(key: str, part: str) -> bool:

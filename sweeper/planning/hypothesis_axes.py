@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runners.contract.errors import UserError
 from runners.contract.hypothesis import Hypothesis, read_hypothesis
+from sweeper.planning.axes import Axes
+
+_KEY = "hypothesis"
+_SEED = "seed"
 
 
 def find_hypothesis(config: DictConfig) -> Hypothesis | None:
@@ -23,6 +27,29 @@ def find_hypothesis(config: DictConfig) -> Hypothesis | None:
     assert isinstance(node, dict)
     chosen = OmegaConf.select(config, "hydra.runtime.choices.hypothesis")
     return read_hypothesis({str(key): value for key, value in node.items()}, f"hypothesis/{chosen}.yaml")
+
+
+def composed_hypothesis(config: DictConfig) -> Hypothesis:
+    """Return the hypothesis of a config that has one.
+
+    Raises:
+        UserError: it has none, or it is not sound.
+    """
+    found = find_hypothesis(config)
+    if found is None:
+        raise UserError("no hypothesis in override 'hypothesis=null'; name one: detsweep options hypothesis lists them")
+    return found
+
+
+def asked_hypotheses(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names in ``hypothesis=a,b``, each once, and all other overrides.
+
+    Args:
+        arguments: overrides as they were typed; one names a hypothesis, the last of them counts.
+    """
+    typed = [word for word in arguments if word.startswith(f"{_KEY}=")]
+    names = [name.strip() for name in typed[-1].partition("=")[2].split(",")]
+    return list(dict.fromkeys(names)), [word for word in arguments if word not in typed]
 
 
 def hypothesis_arguments(hypothesis: Hypothesis, arguments: Sequence[str]) -> list[str]:
@@ -48,3 +75,19 @@ def hypothesis_arguments(hypothesis: Hypothesis, arguments: Sequence[str]) -> li
     seeds = ",".join(map(str, range(hypothesis.n_seeds)))
     axes = [f"{key}={','.join(values)}" for key, values in varied.items()]
     return [*axes, *([] if "seed" in typed else [f"seed={seeds}"]), *arguments]
+
+
+def cross_arms(config: DictConfig, hypothesis: Hypothesis, axes: Axes) -> None:
+    """Make blocks of what else a command line varies: arms are compared within each of its values.
+
+    Args:
+        config: the sweep's; its hypothesis is changed.
+        hypothesis: the claim.
+        axes: all that is varied.
+    """
+    known = {hypothesis.axis, *hypothesis.blocks, _SEED}
+    more = {key.lstrip("+"): list(values) for key, values in axes.values.items() if key.lstrip("+") not in known}
+    if more:
+        blocks = {**{key: list(values) for key, values in hypothesis.blocks.items()}, **more}
+        with open_dict(config):
+            config.hypothesis.blocks = blocks

@@ -22,11 +22,20 @@ SHOWN_TABLES = ("verdicts", "noise-floor", "study", "without-result", "noted", "
 
 
 def run_report(words: Sequence[str]) -> int:
-    """Carry ``detsweep report [submission RUN | SWEEP] [KEY=VALUE ...]`` out.
+    """Carry ``detsweep report [submission RUN | SWEEP | hypothesis=NAME] [KEY=VALUE ...]`` out.
 
     Raises:
         UserError: what is asked about is not there, or a word is unknown.
     """
+    if any(word.startswith("hypothesis=") for word in words):
+        from sweeper.planning.hypothesis_axes import asked_hypotheses
+        from sweeper.verbs.hydra_call import call_hydra
+
+        refuse_names(words)
+        (first, *others), rest = asked_hypotheses(words)
+        beside = [f"hydra.sweeper.family=[{','.join(others)}]"] if others else []
+        # Of several, Hydra composes one: what may stand beside it depends on what it chooses.
+        return call_hydra("report", [f"hypothesis={first}", *beside, *rest])
     names, values = _read_words(words)
     output_dir = asked_output_dir(words)
     console = open_console()
@@ -47,6 +56,20 @@ def run_report(words: Sequence[str]) -> int:
         return 0
     print_report(find_sweep(names[0] if names else None, output_dir), console)
     return 0
+
+
+def refuse_names(words: Sequence[str]) -> None:
+    """Refuse a sweep's name beside a hypothesis.
+
+    Raises:
+        UserError: a word is no override.
+    """
+    names = [word for word in words if "=" not in word]
+    if names:
+        raise UserError(
+            f"sweep in detsweep report {' '.join(words)}: {names[0]} beside a hypothesis, which all sweeps are read "
+            "for; leave it out"
+        )
 
 
 def open_console() -> Console:

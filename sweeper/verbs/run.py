@@ -19,7 +19,7 @@ from sweeper.hardware.machine import StartExecutor, find_capacity, hold_machine
 from sweeper.planning.axes import Axes, read_axes
 from sweeper.planning.compose import Composer
 from sweeper.planning.held_words import held_words
-from sweeper.planning.hypothesis_axes import find_hypothesis, hypothesis_arguments
+from sweeper.planning.hypothesis_axes import cross_arms, find_hypothesis, hypothesis_arguments
 from sweeper.planning.own_paths import anchor_paths
 from sweeper.planning.plan import make_plan
 from sweeper.planning.settings import sweep_settings
@@ -29,6 +29,7 @@ from sweeper.stored.redaction import without_password
 from sweeper.stored.sweep_folder import UMASKS, Sharing, make_sweep_folder, set_umask, write_sweep
 from sweeper.verbs.check import check_models
 from sweeper.verbs.check_data import check_data
+from sweeper.verbs.hypothesis_report import report_hypotheses
 from sweeper.verbs.new_sweep import NewSweep, train_new
 from sweeper.verbs.plan_verb import show_plan
 from sweeper.verbs.report import open_console
@@ -44,12 +45,14 @@ class Invocation:
     """What a command line comes to.
 
     Attributes:
-        verb: ``train``, ``check``, ``check_data``, ``check_models``, ``plan``, ``plan_json`` (for programs) or ``add``.
+        verb: ``train``, ``check``, ``check_data``, ``check_models``, ``plan``, ``plan_json`` (for programs), ``add`` or
+            ``report`` (of hypotheses).
         arguments: all overrides, a recipe's before the command line's.
         config: what Hydra composed without the axes.
         loader: composes the jobs.
         start_executor: starts what runs the jobs.
         sweep: folder of the sweep that jobs are added to, of ``add``.
+        family: hypotheses that are judged beside the composed one, of ``report``.
     """
 
     verb: str
@@ -58,6 +61,7 @@ class Invocation:
     loader: ConfigLoader
     start_executor: StartExecutor
     sweep: str | None = None
+    family: Sequence[str] = ()
 
 
 def run_verb(told: Invocation) -> int:
@@ -67,9 +71,13 @@ def run_verb(told: Invocation) -> int:
         UserError: something the user can mend; nothing was trained.
     """
     console = open_console()
+    if told.verb == "report":
+        return report_hypotheses(told.loader, told.config, told.arguments, told.family, console)
     hypothesis = find_hypothesis(told.config)
     arguments = hypothesis_arguments(hypothesis, told.arguments) if hypothesis else list(told.arguments)
     axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(arguments))
+    if hypothesis is not None:
+        cross_arms(told.config, hypothesis, axes)
     anchor_paths(told.config, {word.partition("=")[0].lstrip("+") for word in told.arguments})
     settings = sweep_settings(told.config)
     output_dir = Path(settings["output_dir"]).absolute()

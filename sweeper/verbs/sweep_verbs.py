@@ -108,16 +108,20 @@ SWEEP_VERBS: Mapping[str, Verb] = {
         ("sweeper.verbs.request_verbs", "run_gpus"),
     ),
     "report": Verb(
-        "[SWEEP | submission RUN] [KEY=VALUE ...]",
+        "[SWEEP | submission RUN | hypothesis=NAME] [KEY=VALUE ...]",
         "print and write the tables of a sweep, or a run's competition files",
         [
             SWEEP,
             ("submission RUN", "write the competition CSV and COCO results of a run's test predictions"),
+            (
+                "hypothesis=NAME,NAME",
+                "judge hypotheses by the runs of all sweeps, composed as train would; trains nothing",
+            ),
             ("tracking.experiment=NAME", "a whole MLflow experiment instead of a sweep"),
             STORE,
             OUTPUT_DIR,
         ],
-        ["report", "report tracking.experiment=detsweep", "report submission 3"],
+        ["report", "report tracking.experiment=detsweep", "report submission 3", "report hypothesis=pafpn"],
         ("sweeper.verbs.report", "run_report"),
     ),
     "verify": Verb(

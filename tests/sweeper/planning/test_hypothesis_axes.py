@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from runners.contract.errors import UserError
 from runners.contract.hypothesis import Hypothesis, Question
-from sweeper.planning.hypothesis_axes import hypothesis_arguments
+from sweeper.planning.axes import Axes
+from sweeper.planning.hypothesis_axes import asked_hypotheses, cross_arms, find_hypothesis, hypothesis_arguments
 
 CLAIM = Hypothesis(
     name="bigger",
@@ -40,6 +42,22 @@ def test_typed_seeds_take_the_place_of_its_own() -> None:
 def test_what_it_varies_is_not_typed_beside_it(typed: str, instead: str) -> None:
     with pytest.raises(UserError, match=f"bigger compares .*{instead}"):
         hypothesis_arguments(CLAIM, [typed])
+
+
+def test_another_axis_of_the_command_line_is_a_block() -> None:
+    told = {"name": "x", "claim": "y", "axis": "neck", "arms": ["fpn", "pafpn"], "seeds": 3, "confidence": 0.95}
+    config = OmegaConf.create({"hypothesis": {**told, "metrics": {"val/bbox_mAP": {"margin": 1.0}}}})
+    axes = Axes({"neck": ["fpn", "pafpn"], "seed": ["0", "1"], "fold": ["0", "1", "2"]}, [], [])
+    found = find_hypothesis(config)
+    assert found is not None
+    cross_arms(config, found, axes)
+    crossed = find_hypothesis(config)
+    assert crossed is not None
+    assert crossed.blocks == {"fold": ("0", "1", "2")}
+
+
+def test_several_hypotheses_stand_in_one_word() -> None:
+    assert asked_hypotheses(["hypothesis=a,b,a", "seed=0,1"]) == (["a", "b"], ["seed=0,1"])
 
 
 def test_the_command_line_plans_a_hypothesis(tmp_path: Path) -> None:

@@ -13,15 +13,23 @@ class DetsweepSweeper(Sweeper):
     """Plans every job, then runs them through the launcher's executor without a batch barrier.
 
     Args:
-        verb: ``train``, ``check``, ``plan`` or ``add``.
+        verb: ``train``, ``check``, ``plan``, ``add`` or ``report``.
         params: axes that a recipe brings along; the command line wins over them.
         sweep: folder of the sweep that jobs are added to.
+        family: hypotheses that are judged beside the one that is composed.
     """
 
-    def __init__(self, verb: str, params: Mapping[str, str] | None = None, sweep: str | None = None) -> None:
+    def __init__(
+        self,
+        verb: str,
+        params: Mapping[str, str] | None = None,
+        sweep: str | None = None,
+        family: Sequence[str] = (),
+    ) -> None:
         self.verb = verb
         self.sweep_folder = sweep
         self.params = params or {}
+        self.family = family
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra composed."""
@@ -52,6 +60,7 @@ class DetsweepSweeper(Sweeper):
             self.hydra_context.config_loader,
             self.start_executor,
             self.sweep_folder,
+            tuple(self.family),
         )
         exit_code = run_verb(told)
         if exit_code:
