@@ -72,12 +72,14 @@ def train_dataloader(config: Mapping[str, Any], spec: AttemptSpec) -> dict[str, 
     """Return the data loader of training: shuffled by the seed, images of one orientation together."""
     import_transforms()
     dataset = {**_dataset(config, "train"), "filter_cfg": dict(config["filter_cfg"])}
+    mixed = with_pipeline(dataset, tuples_in(config, "pipeline.train"))
+    wrapper = config.get("train_dataset")  # of a config of MMDetection that shows rare classes more often
     return {
         "batch_size": spec.batch_per_step,
         **_workers(spec),
         "sampler": {"type": "DefaultSampler", "shuffle": True, "seed": config["seed"]},
         "batch_sampler": {"type": "AspectRatioBatchSampler"},
-        "dataset": with_pipeline(dataset, tuples_in(config, "pipeline.train")),
+        "dataset": {**wrapper, "dataset": mixed} if wrapper else mixed,
     }
 
 

@@ -22,6 +22,7 @@ STAGE_NAMES = {
     "RandomRotate90": "rotate",
     "Resize": "resize",
 }
+_BALANCING = "ClassBalancedDataset"
 _MIXING = ("Mosaic", "MixUp", "CopyPaste")
 # What an evaluation asks of each image.
 _META_KEYS = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
@@ -37,15 +38,41 @@ class MmData:
         train: stages of training.
         test: stages of evaluation.
         filter_cfg: which training images are left out.
-        n_repeats: how often an epoch goes through the data.
-        batch_size: images on each of its devices.
     """
 
     train: Stages
     test: Stages
     filter_cfg: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class MmEpoch:
+    """What an epoch of a config is, whatever is done to its images.
+
+    Attributes:
+        n_repeats: how often it goes through the data.
+        balance: the wrapper that shows images of rare classes more often; None without one.
+        batch_size: images on each of its devices.
+    """
+
     n_repeats: int
+    balance: dict[str, Any] | None
     batch_size: int
+
+
+def read_epoch(file: MmFile) -> MmEpoch:
+    """Return what an epoch of a config is."""
+    loader = file.config.get("train_dataloader") or {}
+    n_repeats, balance = 1, None
+    dataset = loader.get("dataset")
+    while isinstance(dataset, Mapping):
+        kind = without_scope(dataset.get("type"))
+        if kind == "RepeatDataset":
+            n_repeats *= int(dataset["times"])
+        elif kind == _BALANCING:
+            balance = {"type": _BALANCING, "oversample_thr": dataset["oversample_thr"]}
+        dataset = dataset.get("dataset")
+    return MmEpoch(n_repeats, balance, int(loader.get("batch_size") or 1))
 
 
 def read_data(file: MmFile) -> MmData | None:
@@ -74,8 +101,6 @@ def read_data(file: MmFile) -> MmData | None:
         named_stages(train.stages),
         named_stages(_with_truth(test.stages)),
         dict(train.dataset.get("filter_cfg") or {}),
-        train.n_repeats,
-        int(loader.get("batch_size") or 1),
     )
 
 
@@ -104,15 +129,13 @@ def snake_case(name: str) -> str:
 class _Unwrapped:
     dataset: Mapping[str, Any]
     stages: Sequence[Mapping[str, Any]]
-    n_repeats: int
 
 
 def _unwrapped(file: MmFile, dataset: Mapping[str, Any]) -> _Unwrapped:
     """Return the data set within all wrappers, and what is done to its images."""
     kind = without_scope(dataset.get("type"))
-    if kind == "RepeatDataset":
-        inner = _unwrapped(file, dataset["dataset"])
-        return _Unwrapped(inner.dataset, inner.stages, inner.n_repeats * int(dataset["times"]))
+    if kind in ("RepeatDataset", _BALANCING):
+        return _unwrapped(file, dataset["dataset"])
     if kind == "MultiImageMixDataset":
         inner, outer = _unwrapped(file, dataset["dataset"]), list(dataset["pipeline"])
         if without_scope((outer or [{}])[0].get("type")) not in _MIXING:
@@ -120,7 +143,7 @@ def _unwrapped(file: MmFile, dataset: Mapping[str, Any]) -> _Unwrapped:
                 f"pipeline not possible in {file.path}: that of MultiImageMixDataset does not begin with one of "
                 f"{', '.join(_MIXING)}; move what is before it into the inner data set"
             )
-        return _Unwrapped(inner.dataset, [*inner.stages, *outer], inner.n_repeats)
+        return _Unwrapped(inner.dataset, [*inner.stages, *outer])
     if kind == "ConcatDataset":
         parts = [_unwrapped(file, part) for part in dataset["datasets"]]
         if any(part.stages != parts[0].stages for part in parts):
@@ -128,10 +151,10 @@ def _unwrapped(file: MmFile, dataset: Mapping[str, Any]) -> _Unwrapped:
         return parts[0]
     if "pipeline" not in dataset:
         raise UserError(
-            f"wrapper of the data set not possible in {file.path}: {kind}; detsweep has RepeatDataset, ConcatDataset "
-            "and MultiImageMixDataset"
+            f"wrapper of the data set not possible in {file.path}: {kind}; detsweep has RepeatDataset, "
+            f"{_BALANCING}, ConcatDataset and MultiImageMixDataset"
         )
-    return _Unwrapped(dataset, list(dataset["pipeline"]), 1)
+    return _Unwrapped(dataset, list(dataset["pipeline"]))
 
 
 def _refuse_sampler(file: MmFile, loader: Mapping[str, Any]) -> None:

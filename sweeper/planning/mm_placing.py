@@ -22,7 +22,7 @@ from sweeper.planning.mm_model import (
     without_reading_keys,
     without_resized_batches,
 )
-from sweeper.planning.mm_pipeline import MmData, Stages, read_data
+from sweeper.planning.mm_pipeline import MmData, Stages, read_data, read_epoch
 from sweeper.planning.mm_schedule import read_hooks, read_optimizer, read_schedule
 from sweeper.planning.zoo_configs import zoo_checkpoint
 
@@ -130,11 +130,11 @@ def _optimization(
     parts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return optimizer, schedule and hooks."""
-    n_repeats, batch_size = (data.n_repeats, data.batch_size) if data else (1, _batch_size(file))
-    placed: dict[str, Any] = {}
+    epoch = read_epoch(file)
+    placed: dict[str, Any] = {} if epoch.balance is None else {"train_dataset": epoch.balance}
     lr: float | None = None
     if "optimizer" not in chosen or file.config.get("optim_wrapper"):
-        own = read_optimizer(file, batch_size)
+        own = read_optimizer(file, epoch.batch_size)
         if own is None:
             raise UserError(_missing(file, "optim_wrapper", "optimizer=sgd"))
         lr = own.node["lr"]
@@ -148,7 +148,7 @@ def _optimization(
             placed["lr_effective"] = "${scale_lr:${optimizer.lr},${batch_size},${optimizer.base_batch_size}}"
     n_epochs = (file.config.get("train_cfg") or {}).get("max_epochs")
     if "schedule" not in chosen:
-        schedule = read_schedule(file, n_repeats, lr)
+        schedule = read_schedule(file, epoch.n_repeats, lr)
         if schedule is None:
             raise UserError(_missing(file, "train_cfg", "schedule=1x"))
         placed |= {
@@ -156,7 +156,7 @@ def _optimization(
             "n_epochs": schedule.n_epochs,
             "param_scheduler": schedule.entries,
         }
-    hooks = read_hooks(file, n_epochs, n_repeats)
+    hooks = read_hooks(file, n_epochs, epoch.n_repeats)
     if data is None:  # another pipeline than the config's is not switched to one of it
         hooks = {name: hook for name, hook in hooks.items() if "switch_pipeline" not in hook}
     told = OmegaConf.to_container(config.custom_hooks, resolve=False) if "custom_hooks" in config else {}
@@ -206,10 +206,6 @@ def _image_size(test: Stages) -> dict[str, Any]:
             named = f"${{{at}.scale.0}}x${{{at}.scale.1}}px"
             return {"name": named, "scale": f"${{{at}.scale}}", **keep}
     return {"name": "its own size"}
-
-
-def _batch_size(file: MmFile) -> int:
-    return int((file.config.get("train_dataloader") or {}).get("batch_size") or 1)
 
 
 def _missing(file: MmFile, what: str, advice: str) -> str:

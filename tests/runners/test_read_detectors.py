@@ -20,6 +20,7 @@ from runners.dataset import StrictCocoDataset
 from runners.failures import DataError
 from runners.mm_config import build_mm_config
 from runners.seeding import isolated_randomness
+from runners.training import build_train_loader
 from runners.val_loss import validation_losses
 from tests.composition import compose
 from tests.contract.test_mm_sources import ZOO
@@ -158,3 +159,14 @@ def test_what_a_short_run_has_no_epoch_for_is_left_out() -> None:
     spec = AttemptSpec(attempt=1, device="cpu", n_threads=1, n_workers=0, batch_per_step=4, accumulation=1)
     (kept,) = build_mm_config(config, spec, Path("work"), 100).param_scheduler
     assert kept["type"] == "CosineAnnealingLR"
+
+
+def test_rare_classes_are_drawn_more_often(shapes: Path) -> None:
+    config = compose("dataset=shapes", f"dataset.root={shapes}", "image_size=96px", "weights=none")
+    spec = AttemptSpec(attempt=1, device="cpu", n_threads=1, n_workers=0, batch_per_step=4, accumulation=1)
+    usual = build_train_loader(config, spec)
+    # Each class is in less than all images, so each is shown more often than once.
+    config["train_dataset"] = {"type": "ClassBalancedDataset", "oversample_thr": 4.0}
+    balanced = build_train_loader(config, spec)
+    assert len(balanced.dataset) > len(usual.dataset)  # type: ignore[arg-type]
+    assert len(next(iter(balanced))["inputs"]) == 4

@@ -8,7 +8,7 @@ import pytest
 from runners.contract.errors import UserError
 from sweeper.planning.mm_files import MmFile
 from sweeper.planning.mm_model import mask_heads, with_classes_of_data, without_pretrained
-from sweeper.planning.mm_pipeline import named_stages, read_data, snake_case
+from sweeper.planning.mm_pipeline import MmEpoch, named_stages, read_data, read_epoch, snake_case
 from sweeper.planning.mm_schedule import base_batch, read_hooks, read_optimizer, read_schedule
 from sweeper.planning.resolvers import epoch_of, epochs_of, in_proportion, scale_lr
 
@@ -47,7 +47,8 @@ class TestData:
         assert list(data.test) == ["load", "annotations", "pack"]
         assert data.test["pack"]["meta_keys"] == ("img_id", "ori_shape", "img_path", "img_shape", "scale_factor")
         assert data.train["pack"]["meta_keys"] == ("img_id", "ori_shape")
-        assert (data.filter_cfg, data.n_repeats, data.batch_size) == ({"min_size": 8}, 1, 2)
+        assert data.filter_cfg == {"min_size": 8}
+        assert read_epoch(trained_on(COCO)) == MmEpoch(1, None, 2)
 
     def test_wrappers_are_undone(self) -> None:
         mixed = {
@@ -65,14 +66,21 @@ class TestData:
         data = read_data(trained_on(mixed))
         assert data is not None
         assert list(data.train) == ["load", "mosaic", "pack"]
-        assert data.n_repeats == 3
+        assert read_epoch(trained_on(mixed)) == MmEpoch(3, None, 2)
+
+    def test_rare_classes_are_shown_more_often(self) -> None:
+        balanced = {"type": "ClassBalancedDataset", "oversample_thr": 0.01, "dataset": COCO}
+        data = read_data(trained_on(balanced))
+        assert data is not None
+        assert list(data.train) == ["load", "annotations", "pack"]
+        assert read_epoch(trained_on(balanced)).balance == {"type": "ClassBalancedDataset", "oversample_thr": 0.01}
 
     @pytest.mark.parametrize(
         ("dataset", "told"),
         [
             (
-                {"type": "ClassBalancedDataset", "dataset": COCO},
-                "wrapper of the data set not possible in own.py: ClassBalanced",
+                {"type": "CrowdDataset", "dataset": COCO},
+                "wrapper of the data set not possible in own.py: Crowd",
             ),
             (
                 {"type": "MultiImageMixDataset", "pipeline": [PACK], "dataset": COCO},
