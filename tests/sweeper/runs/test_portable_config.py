@@ -6,6 +6,7 @@ import pytest
 
 from runners.contract.digest import sha256_of
 from runners.contract.folder import SweepFolder
+from runners.contract.plugin_sources import DIGEST, FOLDER, N_DIGITS, NAMES, digest_of
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome
 from sweeper.cli import main
@@ -119,3 +120,23 @@ def test_what_cannot_be_exported_is_told_in_one_line_and_leaves_nothing(
     assert line.startswith("error: ")
     assert not out.exists() or [path.name for path in out.iterdir()] == ["mine"]
     assert not list(tmp_path.glob(".*exporting"))
+
+
+def test_the_projects_own_code_goes_along(sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    source = b"AUGS = 1\n"
+    digest = digest_of(["trash_augs"], {"trash_augs/__init__.py": source})
+    package = sweep.path / FOLDER / digest[:N_DIGITS] / "trash_augs"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_bytes(source)
+    job = sweep.job("0001")
+    with job.config.open("a") as file:
+        file.write(f"{NAMES}: [trash_augs]\n{DIGEST}: {digest}\n")
+    job.mmdet_config.write_text(CONFIG.replace("'runners.transforms', ", ""))
+    out = tmp_path / "out"
+    assert main(["export", "1", str(out), f"output_dir={tmp_path}"]) == 2  # whoever exports it would run it next
+    assert main(["export", "1", str(out), f"trust_plugins={digest}", f"output_dir={tmp_path}"]) == 0
+    assert (out / "trash_augs" / "__init__.py").read_bytes() == source
+    assert not (out / "detsweep_transforms.py").exists()
+    assert "It imports `trash_augs` from this folder" in (out / "README.md").read_text()
