@@ -46,7 +46,7 @@ PARTS = ("model", "pipeline", "filter_cfg", "optim_wrapper", "custom_hooks")
 # A config that counts iterations is refused until its length is said in epochs.
 IN_EPOCHS = ("schedule=1x",)
 LIMIT_S = 120  # of the processor, whatever else is running
-LIMIT_GB = 6.0
+LIMIT_GB = 9.0
 _POLL_S = 0.1
 # What failed, by a function of the check that stands in its traceback.
 _STAGES = {"_validation_step": "validation step", "_training_step": "training step"}

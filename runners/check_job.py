@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from runners.complexity import count_parameters
@@ -148,6 +149,7 @@ def _training_step(runner: JobRunner, loader: DataLoader[Any], side_px: int) -> 
     """Take one step, telling the hooks that the config names what they are told around it."""
     runner.model.init_weights()
     runner.model.train()
+    _take_statistics_of_batch(runner.model)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     for group in runner.optim_wrapper.param_groups:
         group["lr"] *= FIRST_LR
@@ -159,6 +161,17 @@ def _training_step(runner: JobRunner, loader: DataLoader[Any], side_px: int) -> 
     losses = runner.model.train_step(batch, runner.optim_wrapper)
     call_custom(runner, "after_train_iter", batch_idx=0, data_batch=batch, outputs=losses)
     return _checked("train", losses)
+
+
+def _take_statistics_of_batch(model: nn.Module) -> None:
+    """Have batch normalisation keep the statistics of the next batch alone, frozen layers too.
+
+    Random weights have none of their own, and without them a deep network's numbers grow beyond all bounds.
+    """
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.momentum = 1.0
+            module.train()
 
 
 def _validation_step(runner: JobRunner, config: Mapping[str, Any], spec: AttemptSpec, side_px: int) -> dict[str, float]:
