@@ -22,7 +22,17 @@ from sweeper.view.progress import Display
 from sweeper.view.wording import one_line
 
 # What makes two jobs the same to a check: everything else changes how long they train, not whether they can.
-PARTS = ("model", "pipeline", "optim_wrapper", "precision", "dataset", "custom_hooks", "plugins", DIGEST)
+PARTS = (
+    "model",
+    "pipeline",
+    "optim_wrapper",
+    "precision",
+    "dataset",
+    "custom_hooks",
+    "plugins",
+    DIGEST,
+    "train_dataset",
+)
 
 
 def distinct_models(plan: Plan) -> list[list[PlannedJob]]:

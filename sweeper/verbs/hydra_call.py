@@ -39,7 +39,7 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     from sweeper.planning.held_words import chooses_reading, holding_back
     from sweeper.planning.machine_rules import machine_problems
     from sweeper.planning.resolvers import register
-    from sweeper.verbs.read_config import show_read_config
+    from sweeper.verbs.read_config import CONFIG_FLAGS, show_read_config
 
     project = find_project()
     problems = machine_problems(project)
@@ -49,7 +49,7 @@ def call_hydra(verb: str, words: Sequence[str]) -> int:
     words = [*map(_one_value, words), *_store_asked_for(words, local_settings(project))]
     shows = any(word.partition("=")[0] in SHOWING_FLAGS for word in words)
     overrides = [word for word in words if word not in ("-m", "--multirun")]
-    if shows and chooses_reading(words):
+    if chooses_reading(words) and any(word.partition("=")[0] in CONFIG_FLAGS for word in words):
         # Hydra would show what stands before the config is read.
         return show_read_config(words)
     before = (sys.argv, os.environ.get("HYDRA_FULL_ERROR"))
