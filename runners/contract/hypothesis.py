@@ -11,6 +11,7 @@ from runners.contract.metrics import IMAGES_PER_S
 POINTS = 100.0
 # The costs of error types after TIDE, in AP; lower is better.
 ERROR_COST = "error_"
+ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
 
 _KEYS = (
     "name",
@@ -199,6 +200,10 @@ def _questions(metrics: Mapping[str, Any] | None, where: str, problems: list[str
         split, _, name = str(metric).partition("/")
         if not name or split not in (*_SPLITS, "cost"):
             problems.append(f"unknown metric in {where}: {metric}; such as val/bbox_mAP_50, train/loss, cost/wall_s")
+            continue
+        if name.startswith(ERROR_COST) and name.removeprefix(ERROR_COST) not in ERROR_TYPES:
+            known = ", ".join(f"{split}/{ERROR_COST}{error}" for error in ERROR_TYPES)
+            problems.append(f"unknown metric in {where}: {metric}; the costs of errors are {known}")
             continue
         margin = (told or {}).get("margin")
         if not isinstance(margin, int | float) or isinstance(margin, bool) or margin < 0:

@@ -25,7 +25,7 @@ PLUGIN_KEYS = (NAMES, DIGEST)
 # Of the nodes of config groups: what names a choice, and what only says where weights are fetched, which counts by the
 # address or the digest that it leads to.
 NAMING_FIELDS = ("name", "title", "zoo")
-PLACING_FIELDS = {"backbone": ("imagenet",), "detector": ("config",), "weights": ("path", "model")}
+PLACING_FIELDS = {"backbone": ("imagenet", "pretraining"), "detector": ("config",), "weights": ("path", "model")}
 
 
 def job_identity(config: Mapping[str, Any], fingerprint: str, plugin_digest: str = "") -> str:

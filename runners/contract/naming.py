@@ -53,6 +53,10 @@ def run_params(config: Mapping[str, Any]) -> dict[str, str]:
     params["dataset"] = dataset_name(config)
     params["lr"] = f"{config['optimizer']['lr']:g}"
     params["lr_effective"] = f"{config['lr_effective']:g}"
+    pretraining = (config.get("backbone") or {}).get("pretraining")
+    # Of weights that come from elsewhere nobody knows, and none have no pretraining.
+    if pretraining is not None and params.get("weights") == "imagenet":
+        params["pretraining"] = str(pretraining)
     for key in ("batch_size", "n_epochs", "precision", "best_by", "seed", "fold"):
         if config.get(key) is not None:
             params[key] = str(config[key])

@@ -51,6 +51,7 @@ def test_a_floor_compares_nothing() -> None:
         ({"blocks": {"detector": []}}, "no values in neck.yaml: block detector"),
         ({"metrics": {}}, "no metrics in neck.yaml"),
         ({"metrics": {"mAP": {"margin": 1}}}, "unknown metric in neck.yaml: mAP"),
+        ({"metrics": {"val/error_class": {"margin": 1}}}, "val/error_class; the costs of errors are val/error_classi"),
         ({"metrics": {"val/bbox_mAP": {}}}, "no margin in neck.yaml: val/bbox_mAP None"),
         ({"metrics": {"val/bbox_mAP": {"margin": -1}}}, "no margin in neck.yaml"),
         ({"seeds": 0}, "number out of range in neck.yaml: seeds 0"),

@@ -22,7 +22,7 @@ NAMES_AND_PLACES = (
     *(f"{group}.name" for group in ("detector", "backbone", "neck", "box_loss", "image_size", "augment", "optimizer")),
     *(f"{group}.name" for group in ("schedule", "weights", "width")),
     *("detector.title", "backbone.title", "detector.zoo", "backbone.zoo", "neck.zoo"),
-    "backbone.imagenet",  # counts as the checkpoint of the model's backbone
+    *("backbone.imagenet", "backbone.pretraining"),  # counts as the checkpoint of the model's backbone
     "weights.model",  # counts as load_from
     *("dataset.name", "dataset.root", "dataset.shapes.", "dataset.skip_broken_images"),  # the fingerprint tells
     *(f"dataset.{split}.{key}" for split in ("train", "val", "test") for key in ("ann_file", "image_dir")),

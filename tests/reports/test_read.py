@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reports.gathering import Sources, gather
 from reports.read import Experiment, read_runs
 from reports.records import Point, RunRecord, fold_points
 from runners.contract.errors import UserError
@@ -117,6 +118,24 @@ def test_epochs_that_a_later_attempt_trained_again_replace_the_earlier_ones(tmp_
     curve = read_runs(folder).runs[0].curves["train/loss"]
     assert [point.epoch for point in curve] == [1, 2, 3, 4]
     assert [point.value for point in curve[2:]] == [9.0, 8.0]
+
+
+def test_runs_on_some_data_are_gathered_from_the_store_and_from_folders_once(
+    tracked: tuple[SweepFolder, Experiment], tmp_path: Path
+) -> None:
+    folder, experiment = tracked
+    (fingerprint,) = {run.fingerprint for run in read_runs(folder).runs}
+    for name in (None, experiment.name):
+        away = gather(Sources(tmp_path, experiment.tracking_uri, name), {fingerprint})
+        assert [(run.sweep_id, run.job_id) for run in away.runs] == [
+            (folder.sweep_id, f"000{job}") for job in (1, 2, 3)
+        ]
+        assert away.versions[folder.sweep_id]["torch"] == "2.15.0"
+    both = gather(Sources(folder.path.parent, experiment.tracking_uri), {fingerprint})
+    assert both.runs == read_runs(folder).runs
+    assert gather(Sources(folder.path.parent, experiment.tracking_uri), {"0" * 64}).runs == ()
+    with pytest.raises(UserError, match="no experiment 'other'"):
+        gather(Sources(tmp_path, experiment.tracking_uri, "other"), {fingerprint})
 
 
 def test_fold_points_keeps_one_value_per_epoch() -> None:

@@ -7,12 +7,14 @@ import pytest
 
 from reports.judging.arms import find_cells, other_recipes
 from reports.judging.decision import Word
-from reports.judging.judge import JudgedHypothesis, judge
+from reports.judging.judge import JudgedHypothesis, judge, judge_family
+from reports.judging.preparing import prepare
 from reports.judging.wording import more_seeds, outlook_words, step_words
 from reports.records import RunRecord
 from runners.contract.hypothesis import Hypothesis, Question
 from runners.contract.remarks import Remark, RemarkKind
 from runners.contract.states import JobState
+from runners.contract.yamlfile import dump_yaml
 from tests.reports.judging.judged_sweep import CLAIM, write_arms, write_run, write_truth
 
 
@@ -94,6 +96,73 @@ def test_a_retry_and_lost_seeds_are_told(tmp_path: Path) -> None:
     runs[-1] = replace(runs[-1], state=JobState.FAILED, failure="loss is NaN")
     (step,) = judged(runs).claims[0].steps
     assert {one.key for one in step.differences} == {"batch split", "lost seeds"}
+
+
+def test_losses_that_both_arms_have_are_told_and_count_for_nothing(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    for number in (3, 7):
+        runs[number] = replace(runs[number], state=JobState.FAILED, failure="loss is NaN")
+    (step,) = judged(runs).claims[0].steps
+    assert step.word is Word.BETTER
+    assert str(step.differences[0]).endswith("(accepted: as many in both arms)")
+
+
+def test_a_rate_that_was_searched_for_in_one_arm_only_downgrades(tmp_path: Path) -> None:
+    write_truth(tmp_path)
+    runs = [
+        write_run(tmp_path, 10 * number + seed, arm, seed, rate, {"lr": "0.02"})
+        for number, (arm, rate) in enumerate((("fpn", 0.5), ("pafpn", 0.9)))
+        for seed in range(3)
+    ]
+    tried = replace(runs[-1], sweep_id="search", recipe="another rate", params={**runs[-1].params, "lr": "0.01"})
+    cells = find_cells(CLAIM, runs, [])
+    (step,) = judge(CLAIM, cells, others=[*runs, tried]).claims[0].steps
+    assert step.word is Word.UNDECIDED
+    assert [str(one) for one in step.differences] == [
+        "optimizer.lr: learning rates tried: 2 for pafpn against 1 for fpn"
+    ]
+    equally = replace(tried, job_id="0099", params={**runs[0].params, "lr": "0.01"})
+    (step,) = judge(CLAIM, cells, others=[*runs, tried, equally]).claims[0].steps
+    assert step.differences == ()
+
+
+def test_settings_of_the_configs_are_compared_except_what_the_axis_changes(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    for run, prob in ((run, 0.3 if run.params["neck"] == "pafpn" else 0.5) for run in runs):
+        assert run.folder is not None
+        config = run.folder / "config.yaml"
+        shown = {"pipeline": {"train": {"flip": {"prob": prob}}, "test": {"resize": {"scale": [96, 96]}}}}
+        config.write_text(config.read_text(encoding="utf-8") + dump_yaml(shown), encoding="utf-8")
+    (step,) = judged(runs).claims[0].steps
+    assert [str(one) for one in step.differences] == ["pipeline.train: flip.prob 0.3 against 0.5"]
+    accepting = replace(CLAIM, accepts={"pipeline": "each as published"})
+    assert judged(runs, accepting).claims[0].word is Word.BETTER
+    by_rate = replace(CLAIM, axis="pipeline.train.flip.prob", arms=("0.5", "0.3"))
+    varied = [
+        replace(run, params={**run.params, "neck": "fpn", "pipeline.train.flip.prob": prob})
+        for run, prob in zip(runs, ["0.5"] * 4 + ["0.3"] * 4, strict=True)
+    ]
+    assert judged(varied, by_rate).claims[0].steps[0].differences == ()
+
+
+def test_pretraining_is_told_as_weights_and_not_of_older_runs(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    sources = ["ImageNet-1k"] * 4 + ["ImageNet-22k"] * 4
+    known = [replace(run, params={**run.params, "pretraining": told}) for run, told in zip(runs, sources, strict=True)]
+    (step,) = judged(known).claims[0].steps
+    assert [str(one) for one in step.differences] == ["weights: ImageNet-22k against ImageNet-1k"]
+    assert judged([*runs[:4], *known[4:]]).claims[0].steps[0].differences == ()
+
+
+def test_several_hypotheses_are_one_family(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    cells = find_cells(CLAIM, runs, [])
+    prepared = [prepare(claim, cells, [], {}, runs) for claim in (CLAIM, replace(CLAIM, name="again"))]
+    levels = sorted(
+        one.claims[0].steps[0].verdict.alpha for one in judge_family(prepared) if one.claims[0].steps[0].verdict
+    )
+    assert levels == pytest.approx([0.025, 0.05])
+    assert judge_family([]) == []
 
 
 def test_pruned_arms_and_missing_ones_are_not_judged(tmp_path: Path) -> None:
