@@ -19,6 +19,7 @@ from runners.contract.states import AttemptOutcome
 from runners.contract.yamlfile import load_yaml
 from runners.failures import describe_failure
 from runners.follower import follow_training
+from runners.mended import mend_mmdet
 from runners.needed_ops import ops_of, refuse_unserved
 from runners.place import ALONE, Place
 from runners.plugins import import_plugins
@@ -113,6 +114,7 @@ def prepare_process(spec: AttemptSpec) -> None:
     """
     torch.set_num_threads(max(1, spec.n_threads // spec.n_devices))
     init_default_scope("mmdet")
+    mend_mmdet()
     awaken(spec.device)
     if spec.device == "cuda" and not torch.cuda.is_available():
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
