@@ -23,9 +23,9 @@ from runners.contract.errors import UserError
 from runners.contract.naming import DETECTOR_CONFIG as CONFIG
 from runners.contract.naming import READ_DETECTORS as READING
 from sweeper.planning.mm_files import MmFile
-from sweeper.planning.mm_naming import import_problems, place_named, reading_option
+from sweeper.planning.mm_naming import import_problems, place_named, reading_option, unread, without_effect
 from sweeper.planning.override_check import value_problem
-from sweeper.planning.overrides import expand_override, nearest, parse_override
+from sweeper.planning.overrides import expand_override, nearest, parse_overrides
 from sweeper.planning.own_paths import anchor_paths
 from sweeper.planning.setting_rules import range_problems
 from sweeper.planning.settings import MISSING, config_problems
@@ -125,7 +125,7 @@ class Composer:
 
     def problems(self, overrides: Sequence[str]) -> list[str]:
         """Return what is wrong with overrides, axes among them, without composing every job."""
-        parsed, problems = _parse(overrides)
+        parsed, problems = parse_overrides(overrides)
         lines = [[override.input_line or "" for override in expand_override(entry)] for entry in parsed]
         fixed = [values[0] for values in lines if len(values) == 1]
         # One axis at a time, all else as it stands: what is wrong with a value is wrong in every combination.
@@ -155,7 +155,7 @@ class Composer:
         self, overrides: Sequence[str], is_read_elsewhere: bool = False
     ) -> tuple[_Base, list[Override], list[str]]:
         """Return the combination of groups, the values to lay on it, and what is wrong with either."""
-        parsed, problems = _parse(overrides)
+        parsed, problems = parse_overrides(overrides)
         problems += _recipe_problems(parsed)
         values: list[Override] = []
         groups: list[str] = []
@@ -175,10 +175,10 @@ class Composer:
         base = self._base(tuple(groups), named)
         for override in [] if base.reads and base.file is None else values:
             if override.key_or_group == CONFIG and not base.reads:
-                problems += [] if is_read_elsewhere else [_unread(override)]
+                problems += [] if is_read_elsewhere else [unread(override)]
                 continue
             if base.file is not None and override.key_or_group.startswith("image_size.") and not base.has_our_size:
-                problems.append(_without_effect(override))
+                problems.append(without_effect(override))
                 continue
             line = override.input_line or ""
             if line not in base.judged:
@@ -272,31 +272,6 @@ def explain(error: Exception, conf_dir: Path, words: Sequence[str] = ()) -> User
     if isinstance(error, ValueError) and not isinstance(error, HydraException | OmegaConfBaseException):
         raise error
     return UserError(_one_line(error))
-
-
-def _parse(lines: Sequence[str]) -> tuple[list[Override], list[str]]:
-    parsed: list[Override] = []
-    problems: list[str] = []
-    for line in lines:
-        try:
-            parsed.append(parse_override(line))
-        except UserError as error:
-            problems += error.problems
-    return parsed, problems
-
-
-def _without_effect(override: Override) -> str:
-    return (
-        f"no effect in override '{override.input_line}': the pipelines are the config's own and do not follow it; "
-        "change pipeline.train... and pipeline.test..., or give image_size=512px, which takes our pipelines instead"
-    )
-
-
-def _unread(override: Override) -> str:
-    return (
-        f"config without a reader in override '{override.input_line}': the detector is one of ours; give detector=file "
-        "(a path) or detector=zoo (a name) with it"
-    )
 
 
 def _recipe_problems(overrides: Sequence[Override]) -> list[str]:

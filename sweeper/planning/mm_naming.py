@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runners.contract.naming import DETECTOR_CONFIG as CONFIG
@@ -74,6 +75,22 @@ def import_problems(file: MmFile, plugins: Any) -> list[str]:
         f"imports of its own in {file.path}: custom_imports names {', '.join(map(str, imported))}; code comes in by "
         f"plugins=[{','.join(missing)}], from the project's folder or an installation"
     ]
+
+
+def unread(override: Override) -> str:
+    """Return what is wrong with naming a config where the detector reads none."""
+    return (
+        f"config without a reader in override '{override.input_line}': the detector is one of ours; give detector=file "
+        "(a path) or detector=zoo (a name) with it"
+    )
+
+
+def without_effect(override: Override) -> str:
+    """Return what is wrong with setting a size that pipelines of the config's own do not follow."""
+    return (
+        f"no effect in override '{override.input_line}': the pipelines are the config's own and do not follow it; "
+        "change pipeline.train... and pipeline.test..., or give image_size=512px, which takes our pipelines instead"
+    )
 
 
 def _read(kind: str, named: str, *, is_typed: bool) -> MmFile:

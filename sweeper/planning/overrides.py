@@ -39,6 +39,18 @@ def parse_override(line: str) -> Override:
         ) from error
 
 
+def parse_overrides(lines: Iterable[str]) -> tuple[list[Override], list[str]]:
+    """Return the overrides that can be parsed, and what is wrong with the others."""
+    parsed: list[Override] = []
+    problems: list[str] = []
+    for line in lines:
+        try:
+            parsed.append(parse_override(line))
+        except UserError as error:
+            problems += error.problems
+    return parsed, problems
+
+
 def expand_override(override: Override) -> list[Override]:
     """Return one override for each value of an axis, none for an interval, and anything else as it is."""
     if not override.is_sweep_override():
