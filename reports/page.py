@@ -1,18 +1,24 @@
 """Draws a report as one HTML page that needs nothing else: style, script and curves stand in it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from reports.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart
 from reports.curves import draw_curves, labels
+from reports.figures.drawing import Drawing
+from reports.figures.report_figures import ReportFigures
+from reports.first_screen.screen import FirstScreen
 from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, width_warning
 from reports.records import RunSet, SweepRecord
 from reports.safe_html import render
 from reports.section import Section
 from reports.table import Table, ap_cell
 from reports.tables import TEST_AP_50, scored_cell
+
+# The figures that stand behind a table.
+_PLACES = {"study": ("arms", "axes"), "errors": ("errors",), "own-sizes": ("sizes",), "prices": ("pareto",)}
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class SectionView:
         legend: key, number and title of the jobs in colour, the best first.
         n_grey: number of jobs in grey.
         warning: of narrow width.
+        figures: what stands behind a table, by the table's name.
     """
 
     section: Section
@@ -45,29 +52,43 @@ class SectionView:
     legend: Sequence[tuple[str, str, str]]
     n_grey: int
     warning: str
+    figures: Mapping[str, Sequence[Drawing]]
 
 
 def html_page(
-    runs: RunSet, sections: Sequence[Section], displayed: Sequence[Table] = (), leading: Sequence[Table] = ()
+    runs: RunSet,
+    screen: FirstScreen,
+    sections: Sequence[Section],
+    figures: ReportFigures,
+    leading: Sequence[Table] = (),
+    displayed: Sequence[Table] = (),
+    closing: Sequence[Table] = (),
 ) -> str:
     """Return the page. Every name in it is escaped, and its policy lets no other script run and nothing be fetched.
 
     Args:
         runs: what the report is about.
+        screen: what is to be seen first.
         sections: its data sets.
-        displayed: tables of others, shown behind all else.
-        leading: tables that are to be seen first.
+        figures: those of the whole, and of each section.
+        leading: tables behind the first screen.
+        displayed: tables of others, behind all else.
+        closing: tables behind those of the data sets.
     """
     return render(
         "page.html.jinja",
-        ["page.css"],
+        ["page.css", "first_screen.css"],
         "page.js",
+        has_pictures=bool(screen.pictures),
         heading=runs.title,
         warning=width_warning(runs.runs),
+        screen=screen,
         sweeps=runs.sweeps,
-        sections=[_view(section) for section in sections],
+        sections=[_view(section, drawn) for section, drawn in zip(sections, figures.of_sections, strict=True)],
+        effects=figures.effects,
         displayed=displayed,
         leading=leading,
+        closing=closing,
         has_others=bool(displayed) or any(run.noted for run in runs.runs),
         frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
         when=_when,
@@ -77,7 +98,7 @@ def html_page(
     )
 
 
-def _view(section: Section) -> SectionView:
+def _view(section: Section, figures: Sequence[Drawing]) -> SectionView:
     titles = display_titles(section.runs)
     marks = labels(section.runs)
     drawn = [run for run in ranked(section.runs) if run.curves]
@@ -89,6 +110,7 @@ def _view(section: Section) -> SectionView:
         legend=[(key, mark, titles[key]) for key, mark in marks.items()],
         n_grey=len(drawn) - len(marks),
         warning=width_warning(section.runs),
+        figures={table: [one for one in figures if one.name in names] for table, names in _PLACES.items()},
     )
 
 

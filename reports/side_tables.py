@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from reports.diagnosed_runs import run_fit
+from reports.diagnosis.fit import Fit, judge_arm
 from reports.marks import job_row, legend, title_cell
 from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, with_width
 from reports.records import RunRecord
+from reports.same_recipe import find_arms
 from reports.table import AP_NOTE, Cell, Column, Row, Table, Tone, ap_cell, missing_cell, number_cell, text_cell
 from runners.contract import metrics as names
 from runners.contract.states import JobState
@@ -46,21 +49,39 @@ def fit_table(runs: Sequence[RunRecord]) -> Table:
         gap = None if train is None or val is None else train - val
         epoch = missing_cell() if run.best_epoch is None else Cell(_epochs_text(run), float(run.best_epoch))
         losses = [number_cell(run.at_best(name), 3) for name in (names.TRAIN_LOSS, names.VAL_LOSS)]
+        fit = run_fit(run)
+        told = text_cell(fit.fit.value, Tone.MISSING if fit.fit is Fit.NOT_KNOWN else Tone.PLAIN, fit.reason)
         cells = [title_cell(run, titles), epoch, ap_cell(train), ap_cell(val), ap_cell(gap), *losses]
-        rows.append(job_row(run, cells))
+        rows.append(job_row(run, [*cells, told, text_cell(fit.reason)]))
     headings = ("best epoch", "train mAP50", "val mAP50", "train − val", "train loss", "val loss")
     return Table(
         name="fit",
         title=with_width("Train against val", done),
-        columns=(Column("title", is_number=False), *(Column(heading) for heading in headings)),
+        columns=(
+            Column("title", is_number=False),
+            *(Column(heading) for heading in headings),
+            *(Column(heading, is_number=False) for heading in ("fit", "because")),
+        ),
         rows=rows,
         notes=(
             f"{AP_NOTE} Train mAP50 is measured on a fixed subset of the training images, the same for all jobs.",
-            "Low on both: the detector underfits. High on train and low on val: it overfits.",
+            "Fit by rules of thumb: still improving (the last quarter of the epochs added a point of val mAP50),"
+            " overfitting (train 15 points above val), underfitting (train below 80), else converged.",
+            *_disagreeing(done),
             "Losses at the best epoch; compare them only between jobs of one detector and box loss.",
             *legend(done),
         ),
     )
+
+
+def _disagreeing(runs: Sequence[RunRecord]) -> list[str]:
+    """Return a line for each recipe whose seeds do not fit in the same way."""
+    told = []
+    for arm in find_arms(runs):
+        fits = judge_arm({f"seed {run.params.get('seed', '?')}": run_fit(run) for run in arm.runs})
+        if fits.dissenting:
+            told.append(f"{arm.name}: {fits.words}.")
+    return told
 
 
 def cost_table(runs: Sequence[RunRecord]) -> Table:

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.csv_file import csv_runs, csv_table
+from reports.diagnosed_runs import diagnose_runs
 from reports.displayed import displayed_tables
+from reports.figures.files import FOLDER, write_figures
+from reports.figures.report_figures import draw_figures
+from reports.first_screen.screen import FirstScreen, first_screen, markdown_screen
 from reports.markdown import markdown_table
 from reports.neutral import markdown_text
 from reports.page import html_page
+from reports.ranking import row_key
 from reports.read import Experiment, read_runs
 from reports.records import RunRecord, RunSet
 from reports.replicates import read_elsewhere
+from reports.run_list import run_list
 from reports.section import Section, split_sections
 from reports.table import Table
 from reports.verdicts import SweepVerdicts, judge_sweeps, verdict_tables
@@ -30,28 +36,35 @@ class Report:
 
     Attributes:
         title: the sweep's or the experiment's name.
+        screen: what a lead decides from.
         sections: one per data set; each holds its tables.
-        page: one self-contained HTML file: tables, and training and validation curves.
-        markdown: the tables.
+        page: one self-contained HTML file: first screen, tables, figures and curves.
+        markdown: the same but for figures and pictures.
         csv: one file per table, and `runs.csv` with every recorded number.
+        figures: each as SVG and as PNG.
         displayed: tables of others, which belong to no data set here.
         verdicts: what the sweeps' hypotheses came to; empty without any.
         leading: the tables that are to be seen first, which belong to no one data set: the verdicts.
+        closing: the tables behind those of the data sets: the list of runs.
     """
 
     title: str
+    screen: FirstScreen
     sections: tuple[Section, ...]
     page: Path
     markdown: Path
     csv: tuple[Path, ...]
+    figures: tuple[Path, ...] = ()
     displayed: tuple[Table, ...] = ()
     verdicts: tuple[SweepVerdicts, ...] = ()
     leading: tuple[Table, ...] = ()
+    closing: tuple[Table, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables: verdicts, then data set by data set, and behind them those of others."""
-        return (*self.leading, *(table for section in self.sections for table in section.tables), *self.displayed)
+        """All tables: verdicts, then data set by data set, the list of runs, and behind them those of others."""
+        of_sections = (table for section in self.sections for table in section.tables)
+        return (*self.leading, *of_sections, *self.closing, *self.displayed)
 
 
 def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path | None = None) -> Report:
@@ -81,24 +94,32 @@ def write_runs(runs: RunSet, verdicts: Sequence[SweepVerdicts], out: Path, displ
         out: the folder; made if missing.
         displayed: tables of others.
     """
-    sections = split_sections(runs)
-    leading = tuple(verdict_tables(verdicts))
+    compared = {row_key(run): run for found in verdicts for run in _judged_runs(found)}
+    diagnosed = diagnose_runs([*runs.runs, *compared.values()], compared)
+    sections = split_sections(runs, diagnosed, verdicts)
+    leading, closing = tuple(verdict_tables(verdicts)), (run_list(runs.runs, out),)
+    screen = first_screen(runs, verdicts, sections, diagnosed)
+    figures = draw_figures(verdicts, sections)
     out.mkdir(parents=True, exist_ok=True)
-    alone = ((f"{table.name}.csv", csv_table(table)) for table in (*leading, *displayed))
+    alone = [(f"{table.name}.csv", csv_table(table)) for table in (*leading, *closing, *displayed)]
     tables = [*_csv_files(sections, runs.runs), *alone]
     for name, text in tables:
         write_text(out / name, text)
-    write_text(out / MARKDOWN, _markdown(runs, leading, sections, displayed))
-    write_text(out / PAGE, html_page(runs, sections, displayed, leading))
+    behind = (*closing, *displayed)
+    write_text(out / MARKDOWN, _markdown(runs, screen, leading, sections, behind))
+    write_text(out / PAGE, html_page(runs, screen, sections, figures, leading, displayed, closing))
     return Report(
         title=runs.title,
+        screen=screen,
         sections=sections,
         page=out / PAGE,
         markdown=out / MARKDOWN,
         csv=tuple(out / name for name, _ in tables),
+        figures=tuple(write_figures(figures.files, out / FOLDER)),
         displayed=tuple(displayed),
         verdicts=tuple(verdicts),
         leading=leading,
+        closing=closing,
     )
 
 
@@ -114,10 +135,17 @@ def _has_claims(runs: RunSet) -> bool:
     return any(sweep.hypothesis is not None for sweep in runs.sweeps)
 
 
-def _markdown(runs: RunSet, leading: Sequence[Table], sections: Sequence[Section], displayed: Sequence[Table]) -> str:
-    parts = [f"# {markdown_text(runs.title)}\n", *map(markdown_table, leading)]
+def _judged_runs(verdicts: SweepVerdicts) -> list[RunRecord]:
+    """Return the runs that a hypothesis' arms consist of, those of other sweeps too."""
+    return [] if verdicts.judged is None else [run for cell in verdicts.judged.cells for run in cell.runs]
+
+
+def _markdown(
+    runs: RunSet, screen: FirstScreen, leading: Sequence[Table], sections: Sequence[Section], behind: Sequence[Table]
+) -> str:
+    parts = [f"# {markdown_text(runs.title)}\n", markdown_screen(screen), *map(markdown_table, leading)]
     for section in sections:
         parts.append(f"{markdown_text(section.title)}\n")
         parts += [markdown_table(table) for table in section.tables]
-    parts += [markdown_table(table) for table in displayed]
+    parts += [markdown_table(table) for table in behind]
     return "\n".join(parts)

@@ -14,6 +14,7 @@ class Tone(str, Enum):
     PLAIN = "plain"
     BEST = "best"
     MISSING = "missing"
+    MUTED = "muted"
     BAD = "bad"
 
 
@@ -26,12 +27,14 @@ class Cell:
         value: what is sorted by and written to CSV: a number in the column's unit, or text; None if there is none.
         tone: what kind of statement it is.
         hint: a longer explanation; repeated in the table's notes where it matters.
+        link: a relative address that the page leads to; empty for none.
     """
 
     text: str
     value: float | str | None = None
     tone: Tone = Tone.PLAIN
     hint: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rich.text import Text
 from reports.neutral import plain_text
 from reports.table import Table, Tone
 
-STYLES = {Tone.PLAIN: "", Tone.BEST: "bold green", Tone.MISSING: "dim", Tone.BAD: "bold red"}
+STYLES = {Tone.PLAIN: "", Tone.BEST: "bold green", Tone.MISSING: "dim", Tone.MUTED: "dim", Tone.BAD: "bold red"}
 # Tables of more columns than this write the words of a number's heading below each other.
 N_COLUMNS_IN_ONE_LINE = 4
 

@@ -91,10 +91,21 @@ def test_the_terminal_never_breaks_a_number(tmp_path: Path, width: int) -> None:
 def test_a_report_is_written_into_its_folder(tmp_path: Path) -> None:
     report = write_report(write_gallery(tmp_path), tmp_path / "out" / "report")
     assert report.title == "backbones"
-    assert [table.name for table in report.tables] == ["study", "without-result", "sizes", "fit", "zoo", "costs"]
+    assert [table.name for table in report.tables] == [
+        "study",
+        "without-result",
+        "sizes",
+        "fit",
+        "prices",
+        "zoo",
+        "costs",
+        "run-list",
+    ]
     assert {path.name for path in report.csv} == {f"{table.name}.csv" for table in report.tables} | {"runs.csv"}
     written = sorted(path.name for path in (tmp_path / "out" / "report").iterdir())
-    assert written == sorted([report.page.name, report.markdown.name, *(path.name for path in report.csv)])
+    assert written == sorted([report.page.name, report.markdown.name, "figures", *(path.name for path in report.csv)])
+    assert sorted((tmp_path / "out" / "report" / "figures").iterdir()) == sorted(report.figures)
+    assert {path.suffix for path in report.figures} == {".svg", ".png"}
     assert "| title | train loss | val mAP50 | test mAP50 |" in report.markdown.read_text(encoding="utf-8")
 
 
@@ -108,7 +119,9 @@ def test_a_sweep_that_has_just_begun_has_a_report(tmp_path: Path) -> None:
 
     folder = write_sweep(tmp_path, [WrittenJob(state=JobState.PLANNED), WrittenJob(state=JobState.PLANNED)])
     report = write_report(folder, tmp_path / "report")
-    assert [table.name for table in report.tables] == ["study", "without-result"]
+    assert [table.name for table in report.tables] == ["study", "without-result", "run-list"]
+    assert report.screen.decisions == ["Nothing has finished yet."]
+    assert report.figures == ()
 
 
 def test_numbers_that_are_all_equal_have_no_best() -> None:

@@ -1,0 +1,84 @@
+"""The first screen of a report, put together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.diagnosed_runs import DiagnosedRuns
+from reports.first_screen.decision import decision_sentences
+from reports.first_screen.open_points import open_points
+from reports.first_screen.questions import question_table
+from reports.first_screen.reasons import reason_lines
+from reports.first_screen.telling_pictures import TellingPicture, telling_pictures
+from reports.neutral import markdown_text
+from reports.records import RunSet
+from reports.section import Section
+from reports.table import Table
+from reports.verdicts import SweepVerdicts
+
+# What fits on a page; the table below it holds all.
+N_STEPS, N_DECISIONS = 3, 3
+
+
+@dataclass(frozen=True)
+class NextCommand:
+    """A command line that is worth running next, and why."""
+
+    what: str
+    why: str
+    command: str
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """What a lead decides from.
+
+    Attributes:
+        decisions: a sentence each, with effect, interval and cost.
+        questions: a row for each; without rows where no hypothesis was put to the test.
+        reasons: why, in a few lines.
+        open: what is not true yet.
+        commands: what to run next.
+        pictures: of telling images.
+    """
+
+    decisions: Sequence[str]
+    questions: Table
+    reasons: Sequence[str]
+    open: Sequence[str]
+    commands: Sequence[NextCommand]
+    pictures: Sequence[TellingPicture]
+
+
+def first_screen(
+    runs: RunSet, verdicts: Sequence[SweepVerdicts], sections: Sequence[Section], diagnosed: DiagnosedRuns
+) -> FirstScreen:
+    """Return what a lead decides from."""
+    decisions = decision_sentences(verdicts, sections) or ["Nothing has finished yet."]
+    more = len(decisions) - N_DECISIONS
+    shown = [*decisions[:N_DECISIONS], *([f"{more} more below."] if more > 0 else [])]
+    commands = [
+        NextCommand("the seeds that would decide", found.judged.hypothesis.name, found.next_command)
+        for found in verdicts
+        if found.next_command and found.judged is not None
+    ]
+    commands += [NextCommand(step.title, step.evidence, step.command) for section in sections for step in section.steps]
+    return FirstScreen(
+        decisions=shown,
+        questions=question_table(verdicts),
+        reasons=reason_lines(sections),
+        open=open_points(runs, verdicts, sections, diagnosed),
+        commands=commands[:N_STEPS],
+        pictures=telling_pictures(sections),
+    )
+
+
+def markdown_screen(screen: FirstScreen) -> str:
+    """Return the screen as Markdown, without its pictures and the questions' table."""
+    parts = ["\n\n".join(f"**{markdown_text(told)}**" for told in screen.decisions)]
+    for title, lines in (("Why", screen.reasons), ("What is not true yet", screen.open)):
+        if lines:
+            parts.append("\n".join([f"## {title}", "", *(f"- {markdown_text(line)}" for line in lines)]))
+    if screen.commands:
+        told = [f"- {markdown_text(f'{one.what} ({one.why}): {one.command}')}" for one in screen.commands]
+        parts.append("\n".join(["## Next", "", *told]))
+    return "\n\n".join(parts) + "\n"

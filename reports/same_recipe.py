@@ -1,0 +1,72 @@
+"""Runs that differ in nothing but their seed, side by side: what a report calls an arm where no hypothesis names it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.ranking import VAL_AP_50, ranked, row_key
+from reports.records import RunRecord
+from runners.contract.naming import GROUPS
+
+# Columns that tell arms apart, beside the chosen options; those that follow from others say nothing of their own.
+_SETTINGS = ("n_epochs", "batch_size", "precision", "lr", "fold")
+_FOLLOWS = {"lr": ("optimizer", "batch_size"), "n_epochs": ("schedule",)}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The finished runs of one recipe.
+
+    Attributes:
+        name: what it differs in from the others, in as few words as tell it.
+        runs: at least one, the best on val first.
+    """
+
+    name: str
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The row keys of its runs."""
+        return tuple(row_key(run) for run in self.runs)
+
+    @property
+    def mean_ap(self) -> float | None:
+        """The mean val mAP50 of its runs, each at its best epoch, 0-1; None where none was scored."""
+        known = [ap for run in self.runs if (ap := run.at_best(VAL_AP_50)) is not None]
+        return sum(known) / len(known) if known else None
+
+
+def find_arms(runs: Sequence[RunRecord]) -> list[Arm]:
+    """Return the recipes of these runs that have a result, the best val mAP50 in the mean of its runs first."""
+    members: dict[str, list[RunRecord]] = {}
+    for run in ranked(runs):
+        if run.has_result:
+            members.setdefault(run.recipe or row_key(run), []).append(run)
+    firsts = [found[0] for found in members.values()]
+    names = [_name(run, _telling(firsts)) for run in firsts]
+    # Where options do not tell all of them apart, titles do.
+    if len(set(names)) < len(names) or not all(names):
+        names = [_without_seed(run) for run in firsts]
+    if len(set(names)) < len(names):
+        names = [f"{name} · {row_key(run)}" for name, run in zip(names, firsts, strict=True)]
+    arms = [Arm(name, tuple(found)) for name, found in zip(names, members.values(), strict=True)]
+    return sorted(arms, key=lambda arm: -1.0 if arm.mean_ap is None else -arm.mean_ap - 2.0)
+
+
+def _telling(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the columns in which runs differ."""
+    axes = (key for run in runs for key in run.params if "." in key)
+    columns = dict.fromkeys((*GROUPS, *_SETTINGS, *axes))
+    differing = [key for key in columns if len({run.params.get(key) for run in runs}) > 1]
+    return [key for key in differing if not any(other in differing for other in _FOLLOWS.get(key, ()))]
+
+
+def _name(run: RunRecord, columns: Sequence[str]) -> str:
+    return " ".join(
+        run.params.get(key, "none") if key in GROUPS else f"{key.rpartition('.')[2]}={run.params.get(key, 'none')}"
+        for key in columns
+    )
+
+
+def _without_seed(run: RunRecord) -> str:
+    return run.title.removesuffix(f"_seed{run.params.get('seed', '')}")
