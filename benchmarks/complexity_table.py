@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from runners import ops
+from runners.contract.naming import READ_DETECTORS
 from sweeper.forecast.complexity import COLUMNS, GROUPS, TABLE
 from sweeper.planning.compose import Composer
 from sweeper.planning.resolvers import register
@@ -50,7 +51,8 @@ def main() -> None:
 
 
 def _options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    # A detector that reads a config of MMDetection is as large as that says.
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml") if path.stem not in READ_DETECTORS)
 
 
 def _model(composer: Composer, choices: Mapping[str, str], weights: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runners.contract.naming import READ_DETECTORS
 from sweeper.forecast.complexity import GROUPS, find_complexity, read_table
 
 CONF = Path(__file__).parents[3] / "conf"
@@ -12,7 +13,11 @@ CONF = Path(__file__).parents[3] / "conf"
 
 def test_every_combination_of_the_groups_is_in_the_table() -> None:
     """Fails when an option was added and ``python -m benchmarks.complexity_table`` not run again."""
-    options = [sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in GROUPS]
+    options = [
+        # Of a config that is read nobody knows what it costs before it is.
+        sorted(path.stem for path in (CONF / group).glob("*.yaml") if path.stem not in READ_DETECTORS)
+        for group in GROUPS
+    ]
     assert set(read_table()) == set(itertools.product(*options))
 
 
