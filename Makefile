@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
 
-.PHONY: setup demo test soak check gpu-check bench clean
+.PHONY: setup demo test soak check gpu-check bench bench-verdicts clean
 
 setup: $(STAMP)
 
@@ -36,10 +36,14 @@ check: setup
 gpu-check: setup
 	$(BIN)/python -m runners.gpu_check
 
-# Nothing else should run meanwhile; about half an hour on two cores. Tables here, JSON files in benchmarks/results.
+# Nothing else should run meanwhile; about an hour on two cores. Tables here, JSON files in benchmarks/results.
 bench: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
+
+# How often verdicts are right, and how long their replicates take.
+bench-verdicts: setup
+	$(BIN)/python -m benchmarks replicates verdict_calibration
 
 clean:
 	rm -rf $(VENV)

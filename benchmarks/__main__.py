@@ -11,6 +11,8 @@ BENCHMARKS = {
     "idle_devices": "how long devices idle while a recorded study runs, beside batches",
     "scale": "what 10 to 10,000 jobs take of the controller",
     "mlflow_shipping": "points per second to MLflow, and how far a store slows training",
+    "replicates": "a thousand replicates of average precision, beside a loop over pycocotools",
+    "verdict_calibration": "how often verdicts are right, on simulated detectors with a known truth",
 }
 ROOT = Path(__file__).parents[1]
 

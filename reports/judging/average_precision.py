@@ -6,6 +6,7 @@ which each image is copied so often (as long as no scores tie between images).
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,18 @@ _RECALLS = np.linspace(0.0, 1.0, 101)
 _CHUNK = 125
 
 
-def average_precision(matches: Matches, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def average_precision(matches: Matches, weights: NDArray[np.float64], n_threads: int = 1) -> NDArray[np.float64]:
     """Return (J, A, C, 10) average precision, 0-1, higher is better; NaN where the weighted set holds no object.
 
     Args:
         matches: of a run.
         weights: (J, N) weight of each image, at least 0, in the order of the matches' images.
+        n_threads: that work side by side on parts of the weightings; the values do not depend on it.
     """
     n_ranges, n_classes = matches.n_objects.shape[:2]
     values = np.full((len(weights), n_ranges, n_classes, len(IOU_THRESHOLDS)), np.nan)
-    for start in range(0, len(weights), _CHUNK):
+
+    def fill(start: int) -> None:
         chunk = np.ascontiguousarray(weights[start : start + _CHUNK].T, dtype=np.float64)
         for class_index, here in enumerate(class_slices(matches)):
             for area in range(n_ranges):
@@ -38,6 +41,10 @@ def average_precision(matches: Matches, weights: NDArray[np.float64]) -> NDArray
                     matches.image[here], matches.matched[area, here], matches.ignored[area, here], objects, chunk
                 )
                 values[start : start + _CHUNK, area, class_index] = np.where(objects > 0, precisions, np.nan).T
+
+    # NumPy and SciPy let go of the interpreter while they add up.
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(fill, range(0, len(weights), _CHUNK)))
     return values
 
 
