@@ -1,10 +1,11 @@
 """What is wrong with the runs of a report, as far as their predictions and images are on this machine."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reports.diagnosis.fit import VAL_AP_50, ArmFit, FitReport, judge_arm, judge_fit
 from reports.diagnosis.run_diagnosis import RunDiagnosis, diagnose_run
+from reports.diagnosis.sizes import SizeRow
 from reports.diagnosis.tide import Diagnosis, mean_diagnosis
 from reports.judging.cell_values import evaluation_set_of
 from reports.ranking import row_key
@@ -99,6 +100,19 @@ def diagnosed_arm(arm: Arm, diagnosed: DiagnosedRuns) -> DiagnosedArm:
     same = [(run, one) for run, one in known if one.on.fingerprint == known[0][1].on.fingerprint]
     fits = {f"seed {run.params.get('seed', '?')}": run_fit(run) for run in arm.runs}
     return DiagnosedArm(arm, tuple(run for run, _ in same), tuple(one for _, one in same), judge_arm(fits))
+
+
+def mean_sizes(arm: DiagnosedArm) -> list[SizeRow]:
+    """Return what an arm reaches by size in the data's own bins, in the mean of its runs."""
+    rows = zip(*(one.own_sizes for one in arm.found), strict=True)
+    return [
+        replace(same[0], ap=_mean([row.ap for row in same]), ap50=_mean([row.ap50 for row in same])) for same in rows
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def run_fit(run: RunRecord) -> FitReport:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.diagnosed_runs import DiagnosedArm
+from reports.diagnosed_runs import DiagnosedArm, mean_sizes
 from reports.diagnosis.confusion import ConfusedPair
 from reports.diagnosis.next_steps import NextStep, next_steps
 from reports.diagnosis.remedies import Situation, key_of
@@ -39,13 +39,12 @@ def steps_from(arm: DiagnosedArm, runs: Sequence[RunRecord], sweeps: Sequence[Sw
     command = next((sweep.command for sweep in sweeps if sweep.sweep_id == run.sweep_id), ())
     fits = list(arm.fit.runs.values())
     fit = next((one for one in fits if one.fit is arm.fit.fit), None)
-    first = arm.found[0] if arm.found else None
     situation = Situation(
         choices={group: run.params[group] for group in GROUPS if group in run.params},
         overrides=overrides_of(run, command),
         fit=fit,
         diagnosis=arm.mean,
-        sizes=first.own_sizes if first else (),
+        sizes=mean_sizes(arm),
         pairs=_pairs(arm),
         n_empty_images=_n_empty_images(run),
         tried=_tried(runs),

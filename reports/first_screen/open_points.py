@@ -49,6 +49,8 @@ def _because(run: RunRecord) -> str:
 
 
 def _of_verdict(found: SweepVerdicts) -> Iterator[str]:
+    if found.missing:
+        yield f"Runs that are to be there are missing: {'; '.join(found.missing)}"
     if found.judged is None:
         return
     for claim in found.judged.claims:

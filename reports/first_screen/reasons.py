@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from reports.diagnosed_runs import DiagnosedArm
+from reports.diagnosed_runs import DiagnosedArm, mean_sizes
 from reports.diagnosis.findings import MAIN_TYPES
 from reports.diagnosis.sizes import SizeRow
 from reports.difference_tables import ComparedArms, error_effects, pair_differences
@@ -88,22 +88,11 @@ def _fit(arm: DiagnosedArm) -> str:
 
 def _weakest_size(arm: DiagnosedArm) -> str:
     """Return where an arm is weakest by size and where best, among parts with objects enough."""
-    if not arm.found:
-        return ""
-    judged = [
-        (row, ap)
-        for number, row in enumerate(arm.found[0].own_sizes)
-        if not row.is_too_few and (ap := _mean_of(arm, number)) is not None
-    ]
+    judged = [(row, row.ap50) for row in mean_sizes(arm) if not row.is_too_few and row.ap50 is not None]
     if len(judged) < 2:
         return ""
     weakest, best = min(judged, key=lambda one: one[1]), max(judged, key=lambda one: one[1])
     return f"AP50 {_sized(*weakest)}, {_sized(*best)}"
-
-
-def _mean_of(arm: DiagnosedArm, number: int) -> float | None:
-    known = [ap for one in arm.found if (ap := one.own_sizes[number].ap50) is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _sized(row: SizeRow, ap: float) -> str:

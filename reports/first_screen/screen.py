@@ -57,9 +57,9 @@ def first_screen(
     more = len(decisions) - N_DECISIONS
     shown = [*decisions[:N_DECISIONS], *([f"{more} more below."] if more > 0 else [])]
     commands = [
-        NextCommand("the seeds that would decide", found.judged.hypothesis.name, found.next_command)
+        NextCommand("the runs that would decide", _asked(found), found.next_command)
         for found in verdicts
-        if found.next_command and found.judged is not None
+        if found.next_command
     ]
     commands += [NextCommand(step.title, step.evidence, step.command) for section in sections for step in section.steps]
     return FirstScreen(
@@ -70,6 +70,10 @@ def first_screen(
         commands=commands[:N_STEPS],
         pictures=telling_pictures(sections),
     )
+
+
+def _asked(found: SweepVerdicts) -> str:
+    return found.sweep_id if found.judged is None else found.judged.hypothesis.name
 
 
 def markdown_screen(screen: FirstScreen) -> str:

@@ -28,8 +28,6 @@ from sweeper.tracking.store_probe import database_file
 from sweeper.tracking.tracking_store import tracking_settings
 
 EXPERIMENT = "tracking.experiment"
-# The verdicts and what they rest on; the report holds the rest.
-SHOWN_TABLES = ("verdicts", "noise-floor", "study")
 
 
 def report_hypotheses(
@@ -52,7 +50,7 @@ def report_hypotheses(
     """
     from reports import asked_hypotheses as judging
     from reports.gathering import Sources
-    from reports.terminal import terminal_table
+    from reports.terminal_report import terminal_report
 
     (first, *_), words = asked_hypotheses(arguments)
     names = [first, *family]
@@ -82,10 +80,8 @@ def report_hypotheses(
     is_said = any(word.startswith(f"{EXPERIMENT}=") for word in words)
     sources = Sources(output_dir, _store(tracking), tracking.experiment if is_said else None)
     report = judging.report_hypotheses(asked, sources, output_dir / "reports" / f"hypothesis-{'-'.join(names)}")
-    for table in report.tables:
-        if table.name in SHOWN_TABLES:
-            console.print(terminal_table(table))
-    console.print(Text(f"report: {report.page}"), soft_wrap=True)
+    for part in terminal_report(report):
+        console.print(part, soft_wrap=isinstance(part, Text))
     return 0
 
 

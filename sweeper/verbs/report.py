@@ -17,8 +17,6 @@ from sweeper.view.screen import Screen
 # key -> what it is when it is not given
 KEYS = {"output_dir": "", "tracking.experiment": "", "tracking.uri": ""}
 FILE_WIDTH = 140
-# The terminal shows what a decision is made on; the report holds all of them.
-SHOWN_TABLES = ("verdicts", "noise-floor", "study", "without-result", "noted", "sizes", "zoo", "notes")
 
 
 def run_report(words: Sequence[str]) -> int:
@@ -96,14 +94,11 @@ def try_report(sweep: SweepFolder, console: Console) -> None:
 def _print(source: object, out: Path, console: Console) -> None:
     from reports.read import Experiment
     from reports.sweep_report import write_report
-    from reports.terminal import terminal_table
+    from reports.terminal_report import terminal_report
 
     assert isinstance(source, SweepFolder | Experiment)
-    report = write_report(source, out, out.parents[1])
-    for table in report.tables:
-        if table.name in SHOWN_TABLES or table in report.displayed:
-            console.print(terminal_table(table))
-    console.print(Text(f"report: {report.page}"), soft_wrap=True)
+    for part in terminal_report(write_report(source, out, out.parents[1])):
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def _write_submission(job: JobFolder, console: Console) -> int:
