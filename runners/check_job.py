@@ -169,7 +169,7 @@ def _take_statistics_of_batch(model: nn.Module) -> None:
     Random weights have none of their own, and without them a deep network's numbers grow beyond all bounds.
     """
     for module in model.modules():
-        # PyTorch takes no statistics without a summand, and detectors with layers that take none may have no summand.
+        # PyTorch takes no statistics with an eps of 0, which NAS-FCOS's frozen layers have.
         if isinstance(module, _BatchNorm) and module.eps > 0:
             module.momentum = 1.0
             module.train()
