@@ -1,6 +1,8 @@
 """What is wrong with the runs of a report, as far as their predictions and images are on this machine."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from reports.diagnosis.fit import VAL_AP_50, ArmFit, FitReport, judge_arm, judge_fit
@@ -16,6 +18,7 @@ from runners.contract.folder import JobFolder
 from runners.contract.metrics import Split, metric
 
 SPLIT: Split = "val"
+_N_THREADS = min(4, os.cpu_count() or 1)
 _TRAIN_AP_50 = metric("train", "bbox_mAP_50")
 
 
@@ -39,17 +42,21 @@ def diagnose_runs(runs: Iterable[RunRecord], compared: Collection[str] = ()) -> 
         runs: of any data sets.
         compared: row keys of the runs whose errors are wanted with intervals.
     """
-    found: dict[str, RunDiagnosis] = {}
-    problems: dict[str, str] = {}
-    for run in runs:
-        key = row_key(run)
-        if not run.has_result or key in found or key in problems:
-            continue
+    finished = {row_key(run): run for run in runs if run.has_result}
+
+    def looked_at(key: str) -> RunDiagnosis | str:
         try:
-            found[key] = _diagnosed(run, key in compared)
+            return _diagnosed(finished[key], key in compared)
         except UserError as error:
-            problems[key] = error.problems[0]
-    return DiagnosedRuns(found, problems)
+            return error.problems[0]
+
+    # Most of the work is numpy's, which lets other threads run.
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        done = dict(zip(finished, pool.map(looked_at, finished), strict=True))
+    return DiagnosedRuns(
+        found={key: one for key, one in done.items() if isinstance(one, RunDiagnosis)},
+        problems={key: one for key, one in done.items() if isinstance(one, str)},
+    )
 
 
 def _diagnosed(run: RunRecord, with_replicates: bool) -> RunDiagnosis:

@@ -9,7 +9,7 @@ from reports.figures.drawing import LETTER_WIDTH, Dot, Drawing, Part, Stroke, Wo
 
 WIDTH = 560
 ROW, FOOT = 26, 34
-MOST_NAME, NUMBER_WIDTH = 230, 62
+MOST_NAME, NUMBER_WIDTH = 270, 62
 
 
 @dataclass(frozen=True)
