@@ -165,7 +165,7 @@ def _make_sweep(folder: Path, name: str) -> SweepFolder:
 
 def _start(uri: str | None, sweep: SweepFolder) -> tuple[Tracker, AttemptFolder]:
     tracker = Tracker(TrackingSettings(uri, "benchmark", None), sweep, lambda line: None)
-    tracker.open_sweep(sweep.sweep_id, {}, {})
+    tracker.open_sweep(sweep.sweep_id, {})
     tracker.start_job(TrackedJob(sweep.job("0001"), "job", {}, {}, ("data", "0", "data")))
     return tracker, sweep.job("0001").take_attempt()
 

@@ -99,14 +99,11 @@ class Shipper:
         """The store's own id of the experiment; empty before the store was opened."""
         return self._store.experiment_id if self._store else ""
 
-    def open_sweep(
-        self, name: str, params: Mapping[str, str], tags: Mapping[str, str], started_at: float | None = None
-    ) -> None:
+    def open_sweep(self, name: str, tags: Mapping[str, str], started_at: float | None = None) -> None:
         """Make the sweep's own run, or set it running again."""
         store = self._open()
         told = {KIND: "sweep", SWEEP: self._sweep.sweep_id, **tags}
         run = store.open_run(self._sweep.sweep_id, name, told, started_at)
-        store.log_params(run.run_id, params)
         if not run.is_new:
             self._statuses = store.find_statuses(self._sweep.sweep_id)
         self._parent = run.run_id

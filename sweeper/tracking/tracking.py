@@ -29,12 +29,12 @@ class _Asked:
     """What the store is still to be told of the sweep's own run.
 
     Attributes:
-        opening: its name, parameters and tags; None before `open_sweep`.
+        opening: its name and tags; None before `open_sweep`.
         tags: that came later.
         end: status, report and time, once it has ended.
     """
 
-    opening: tuple[str, Mapping[str, str], Mapping[str, str], float | None] | None = None
+    opening: tuple[str, Mapping[str, str], float | None] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     end: tuple[str, Path, float | None] | None = None
 
@@ -63,12 +63,10 @@ class Tracker:
         if settings.uri is not None:
             self._thread.start()
 
-    def open_sweep(
-        self, name: str, params: Mapping[str, str], tags: Mapping[str, str], started_at: float | None = None
-    ) -> None:
+    def open_sweep(self, name: str, tags: Mapping[str, str], started_at: float | None = None) -> None:
         """Make the parent run; begun now, or when the sweep was, if that is past (seconds since the epoch)."""
         with self._asking:
-            self._asked = replace(self._asked, opening=(name, params, tags, started_at))
+            self._asked = replace(self._asked, opening=(name, tags, started_at))
         self._outbox.wake()
 
     def tag_sweep(self, tags: Mapping[str, str]) -> None:

@@ -54,11 +54,22 @@ def version_tags(versions: Mapping[str, str]) -> dict[str, str]:
     return {f"detsweep.version.{package}": version for package, version in versions.items()}
 
 
-def sweep_tags(command: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a sweep's own run carries: its command, and the claim that it puts to the test."""
+def sweep_tags(
+    command: Sequence[str], settings: Mapping[str, Any], axes: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return what a sweep's own run carries: its command, its axes, and the claim that it puts to the test.
+
+    All of these are tags: an axis that `add` makes longer could not be told as a parameter, which is written once.
+
+    Args:
+        command: the command line.
+        settings: the sweep's own.
+        axes: what it varies.
+    """
     claim = settings.get("hypothesis")
     told = {} if claim is None else {"detsweep.hypothesis": json.dumps(claim, ensure_ascii=False)}
-    return {"detsweep.command": shlex.join(command), **told}
+    varied = {f"axis/{key}": ",".join(map(str, values)) for key, values in axes.items()}
+    return {"detsweep.command": shlex.join(command), **varied, **told}
 
 
 def run_tags() -> dict[str, str]:

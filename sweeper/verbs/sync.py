@@ -77,9 +77,8 @@ def ship_stored(
 
     tracker = Tracker(settings, sweep, say)
     tags = version_tags(left.versions)
-    axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in stored.plan.axes.values.items()}
-    tags_of_sweep = sweep_tags(stored.command, stored.plan.settings)
-    tracker.open_sweep(sweep.sweep_id, axes, {**tags, **tags_of_sweep}, left.started_at)
+    tags_of_sweep = sweep_tags(stored.command, stored.plan.settings, stored.plan.axes.values)
+    tracker.open_sweep(sweep.sweep_id, {**tags, **tags_of_sweep}, left.started_at)
     ship_left(tracker, stored.plan.jobs, sweep, left)
     _ship_answers(tracker, stored.plan.jobs, sweep, left)
     is_done = all(state.is_terminal for state in left.states.values())

@@ -18,6 +18,7 @@ from runners.contract.records import AttemptMode
 from sweeper.control.attempt_start import AttemptSettings
 from sweeper.control.controller import Controller, JobEstimates
 from sweeper.control.left import LeftSweep
+from sweeper.control.looks import Looks, has_looks
 from sweeper.control.running import Limits
 from sweeper.hardware.machine import Machine
 from sweeper.planning.plan import Plan
@@ -88,8 +89,8 @@ def train_jobs(run: SweepRun, console: Console) -> int:
     with Progress(console, view) as progress:
         tracker = Tracker(tracking, folder, progress.say)
         tags = run_tags()
-        axes = {f"axis/{key}": ",".join(map(str, values)) for key, values in plan.axes.values.items()}
-        tracker.open_sweep(folder.sweep_id, axes, {**tags, **run.tags, **sweep_tags(run.command, plan.settings)})
+        own = sweep_tags(run.command, plan.settings, plan.axes.values)
+        tracker.open_sweep(folder.sweep_id, {**tags, **run.tags, **own})
         if run.left is not None and tracking.uri is not None:
             ship_left(tracker, plan.jobs, folder, run.left)
         controller = Controller(
@@ -104,6 +105,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
             tags=tags,
             left=run.left,
             estimates=run.estimates,
+            looks=Looks(folder, progress.say) if has_looks(plan.settings) else None,
         )
         try:
             exit_code = controller.run()

@@ -48,9 +48,7 @@ def _ship(folder: SweepFolder, settings: TrackingSettings) -> None:
     ended = {event["job"]: event for event, _ in read_lines(folder.journal) if event["event"] == "ended"}
     said: list[str] = []
     tracker = Tracker(settings, folder, said.append)
-    tracker.open_sweep(
-        folder.sweep_id, {}, {"detsweep.version.torch": "2.15.0", "detsweep.command": "detsweep train -m"}
-    )
+    tracker.open_sweep(folder.sweep_id, {"detsweep.version.torch": "2.15.0", "detsweep.command": "detsweep train -m"})
     for job in sweep["jobs"]:
         job_folder = folder.job(job["id"])
         config = yaml.safe_load(job_folder.config.read_text(encoding="utf-8"))

@@ -93,7 +93,7 @@ def test_an_experiment_counts_a_run_once_and_shows_one_of_another_experiment(
         sweep = SweepFolder(tmp_path / sweep_id)
         sweep.jobs.mkdir(parents=True)
         tracker = Tracker(TrackingSettings(experiment.tracking_uri, name, tmp_path / "artifacts"), sweep, pytest.fail)
-        tracker.open_sweep("more", {}, {"detsweep.reused": f'{{"0007": "{run_id}"}}', "detsweep.reused.2": "{}"})
+        tracker.open_sweep("more", {"detsweep.reused": f'{{"0007": "{run_id}"}}', "detsweep.reused.2": "{}"})
         assert tracker.close(60) == 0
     assert [run.job_id for run in read_runs(experiment).runs] == ["0001", "0002", "0003"]
     (other,) = read_runs(Experiment("elsewhere", experiment.tracking_uri)).runs

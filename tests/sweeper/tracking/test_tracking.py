@@ -63,7 +63,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ship_all(tracker: Tracker, sweep: SweepFolder, state: JobState = JobState.COMPLETED) -> None:
     """Tell all that the folders hold, as a resumed controller does."""
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.tell_job(tracked_job(sweep), sweep.job("0001").all_attempts()[-1], state, None)
 
 
@@ -73,9 +73,10 @@ def test_four_sweeps_that_open_a_fresh_store_at_once_make_it_once(store_uri: str
 
 def test_a_job_arrives_whole_and_only_once(store_uri: str, sweep: SweepFolder) -> None:
     attempt = sweep.job("0001").take_attempt()
-    for _ in range(2):  # the second time is a controller that was killed and started again
+    # The second time is a controller that was killed and started again; meanwhile an axis was made longer.
+    for backbones in ("resnet18", "resnet18,resnet34"):
         tracker = Tracker(tracking(store_uri, sweep, "whole"), sweep, pytest.fail)
-        tracker.open_sweep("test", {"axis/backbone": "resnet18"}, {"detsweep.command": "detsweep train"})
+        tracker.open_sweep("test", {"axis/backbone": backbones})
         tracker.start_job(tracked_job(sweep))
         if not attempt.metrics.exists():
             write_epoch(attempt, 1)
@@ -102,6 +103,7 @@ def test_a_job_arrives_whole_and_only_once(store_uri: str, sweep: SweepFolder) -
     _, parent = run_of(store_uri, "whole", "sweep")
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert parent.data.tags["detsweep.reused"] == "{}"
+    assert parent.data.tags["axis/backbone"] == "resnet18,resnet34"
     assert parent.info.status == "FINISHED"
 
 
@@ -173,14 +175,14 @@ def test_a_failed_job_says_why_until_it_is_tried_again(store_uri: str, sweep: Sw
     failure = Failure(FailureKind.DIVERGED, "loss is NaN at iteration 7")
     AttemptResult(1, AttemptOutcome.FAILED, failure=failure, finished_at=1.0).write(attempt)
     tracker = Tracker(tracking(store_uri, sweep, "failed"), sweep, pytest.fail)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     tracker.end_job(attempt, JobState.FAILED, failure.message)
     assert tracker.close(timeout_s=60) == 0
     _, run = run_of(store_uri, "failed")
     assert (run.info.status, run.data.tags["detsweep.failure"]) == ("FAILED", "loss is NaN at iteration 7")
     tracker = Tracker(tracking(store_uri, sweep, "failed"), sweep, pytest.fail)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     assert tracker.close(timeout_s=60) == 0
     _, run = run_of(store_uri, "failed")
@@ -190,7 +192,7 @@ def test_a_failed_job_says_why_until_it_is_tried_again(store_uri: str, sweep: Sw
 def test_an_attempt_that_is_not_the_last_tells_no_result(store_uri: str, sweep: SweepFolder) -> None:
     """Its best epoch so far, told under the name of the final one, would stand there twice."""
     tracker = Tracker(tracking(store_uri, sweep, "results"), sweep, pytest.fail)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     for number, (outcome, state) in enumerate(
         [(AttemptOutcome.INTERRUPTED, JobState.PAUSED), (AttemptOutcome.COMPLETED, JobState.COMPLETED)], start=1
     ):
@@ -239,7 +241,7 @@ def test_a_store_that_is_away_is_told_once_and_soon_and_nothing_is_lost(sweep: S
     began = time.monotonic()
     uri = "http://me:sec@ret@127.0.0.1:9"
     tracker = Tracker(tracking(uri, sweep, "away"), sweep, lambda line: told.append((time.monotonic(), line)))
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     for _ in range(1000):
         tracker.ship(attempt)
@@ -260,7 +262,7 @@ def test_a_database_that_another_process_locks_is_waited_for(
     told: list[str] = []
     attempt = sweep.job("0001").take_attempt()
     tracker = Tracker(tracking(store_uri, sweep, "locked"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     write_epoch(attempt, 1)
     tracker.ship(attempt)
@@ -295,7 +297,7 @@ def test_a_deleted_experiment_is_not_tried_again_and_sync_ships_the_rest(
     told: list[str] = []
     attempt = sweep.job("0001").take_attempt()
     tracker = Tracker(tracking(store_uri, sweep, "deleted"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     while not tracker.run_ids:
         time.sleep(0.05)
@@ -323,7 +325,7 @@ def test_a_job_that_the_store_refuses_holds_up_no_other(store_uri: str, tmp_path
     sweep = make_sweep(tmp_path, "0001", "0002")
     told: list[str] = []
     tracker = Tracker(tracking(store_uri, sweep, "one refused"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     attempts = [sweep.job(job_id).take_attempt() for job_id in ("0001", "0002")]
     for job_id in ("0001", "0002"):
         tracker.start_job(tracked_job(sweep, job_id))
@@ -350,7 +352,7 @@ def test_damaged_metrics_hold_up_no_other_job(store_uri: str, tmp_path: Path) ->
     damaged = sweep.job("0001").all_attempts()[0].metrics
     damaged.write_bytes(b"\x00" + damaged.read_bytes())
     tracker = Tracker(tracking(store_uri, sweep, "damaged"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     for job_id in ("0001", "0002"):
         tracker.start_job(tracked_job(sweep, job_id))
         tracker.end_job(sweep.job(job_id).all_attempts()[0], JobState.COMPLETED, None)
@@ -362,7 +364,7 @@ def test_damaged_metrics_hold_up_no_other_job(store_uri: str, tmp_path: Path) ->
 
 def test_tracking_off_touches_nothing(sweep: SweepFolder) -> None:
     tracker = Tracker(tracking(None, sweep, "off"), sweep, pytest.fail)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     assert tracker.close(timeout_s=1) == 0
     assert not sweep.job("0001").shipped.exists()
@@ -376,7 +378,7 @@ def test_an_epoch_that_a_later_attempt_trained_again_is_told_once(store_uri: str
     for epoch in (2, 3):  # the first attempt was lost before its second epoch was saved
         write_epoch(second, epoch)
     tracker = Tracker(tracking(store_uri, sweep, "again"), sweep, pytest.fail)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     tracker.ship(second)
     assert tracker.close(timeout_s=60) == 0
@@ -403,7 +405,7 @@ def test_shipped_offsets_are_bytes_of_whole_records_in_a_file_that_the_umask_gov
     umask = os.umask(0o007)
     try:
         tracker = Tracker(tracking(store_uri, sweep, "offsets"), sweep, pytest.fail)
-        tracker.open_sweep("test", {}, {})
+        tracker.open_sweep("test", {})
         tracker.start_job(tracked_job(sweep))
         tracker.ship(attempt)
         assert tracker.close(timeout_s=60) == 0

@@ -53,7 +53,7 @@ def test_a_server_keeps_runs_and_their_files(server_uri: str, sweep: SweepFolder
     write_epoch(attempt, 1)
     AttemptResult(1, AttemptOutcome.COMPLETED, finished_at=1010.0).write(attempt)
     tracker = Tracker(TrackingSettings(server_uri, "served", None), sweep, pytest.fail)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     tracker.end_job(attempt, JobState.COMPLETED, None)
     assert tracker.close(timeout_s=60) == 0
@@ -76,7 +76,7 @@ def test_a_server_that_comes_back_receives_all_points_once_and_in_order(
     tracker = Tracker(tracking(door.uri, sweep, experiment), sweep, told.append)
     if is_away_at_start:
         door.mode = mode
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     write_epoch(attempt, 1)
     tracker.ship(attempt)
@@ -113,7 +113,7 @@ def test_a_server_that_lets_nobody_in_is_asked_once(door: Door, server_uri: str,
     door.mode = "401"
     uri = door.uri.replace("://", "://somebody:secret@")
     tracker = Tracker(tracking(uri, sweep, "nobody"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     wait_for(lambda: told)
     n_requests = door.n_requests
@@ -132,7 +132,7 @@ def test_a_server_that_lets_nobody_in_is_asked_once(door: Door, server_uri: str,
     assert "secret" not in line
     door.mode = "open"
     synced = Tracker(tracking(door.uri, sweep, "nobody"), sweep, pytest.fail)
-    synced.open_sweep("test", {}, {})
+    synced.open_sweep("test", {})
     synced.start_job(tracked_job(sweep))
     synced.end_job(attempt, JobState.COMPLETED, None)
     assert synced.close(timeout_s=60) == 0
@@ -146,7 +146,7 @@ def test_an_experiment_that_is_deleted_on_a_server_is_told_as_such(
     told: list[str] = []
     attempt = sweep.job("0001").take_attempt()
     tracker = Tracker(tracking(door.uri, sweep, "removed"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     wait_for(lambda: tracker.run_ids)
     MlflowClient(server_uri).delete_experiment(tracker.experiment_id)
@@ -164,7 +164,7 @@ def test_the_end_of_a_sweep_does_not_wait_for_a_server_that_is_away(
     door.mode = "silent"
     told: list[str] = []
     tracker = Tracker(tracking(door.uri, sweep, "patience"), sweep, told.append)
-    tracker.open_sweep("test", {}, {})
+    tracker.open_sweep("test", {})
     tracker.start_job(tracked_job(sweep))
     wait_for(lambda: told)
     began = time.monotonic()
