@@ -16,8 +16,8 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import append_line
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome
-from sweeper.tracking.mlflow_store import MlflowStore
 from sweeper.tracking.answers import reused_tags
+from sweeper.tracking.mlflow_store import MlflowStore
 from sweeper.tracking.reuse import ReusedRun, find_reusable
 from sweeper.tracking.shipper import TrackingSettings
 
