@@ -67,11 +67,7 @@ def _diagnosed(run: RunRecord, with_replicates: bool) -> RunDiagnosis:
     job = JobFolder(run.folder)
     if not any(job.predictions.glob(f"a*_{SPLIT}_*.json")):
         raise UserError("its predictions are not on this machine")
-    try:
-        on = evaluation_set_of(job, SPLIT)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"its config does not tell its images: {error}") from None
-    return diagnose_run(job, SPLIT, on, with_replicates)
+    return diagnose_run(job, SPLIT, evaluation_set_of(job, SPLIT), with_replicates)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class RunDiagnosis:
 
     Attributes:
         on: the images.
-        detections: COCO results that were looked at.
+        predictions: the file of COCO results that was looked at; it is large, and not kept in memory.
         findings: the error type of each detection and missed object.
         errors: what each type costs; its replicates are empty where nobody asked for them.
         confusion: what it takes for what.
@@ -41,7 +41,7 @@ class RunDiagnosis:
     """
 
     on: EvaluationSet
-    detections: Sequence[Mapping[str, Any]]
+    predictions: Path
     findings: Findings
     errors: WeightedDiagnosis
     confusion: Confusion
@@ -65,8 +65,11 @@ def diagnose_run(job: JobFolder, split: Split, on: EvaluationSet, with_replicate
     try:
         detections = json.loads(predictions.read_text(encoding="utf-8"))
         return _diagnosed(job, split, on, with_replicates, predictions, detections)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"predictions damaged in {predictions}: {error}; train or evaluate the run again") from None
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"predictions in {predictions}: cannot be held against {on.path} ({type(error).__name__}: {error});"
+            " train or evaluate the run again"
+        ) from None
 
 
 def _diagnosed(
@@ -96,7 +99,7 @@ def _diagnosed(
     ]
     return RunDiagnosis(
         on=on,
-        detections=detections,
+        predictions=predictions,
         findings=findings,
         errors=WeightedDiagnosis(first_diagnosis(findings, _costs(costs)), _costs(costs[:, 1:])),
         confusion=confusion(on.truth, detections, findings),

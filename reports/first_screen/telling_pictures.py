@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ def telling_pictures(sections: Sequence[Section]) -> list[TellingPicture]:
     """Return up to six pictures, each of another image; none where images or predictions are not on this machine."""
     pictures: list[TellingPicture] = []
     seen: set[tuple[str, int]] = set()
+    read: dict[Path, Sequence[Mapping[str, Any]]] = {}
     for scene in (scene for section in sections for scene in _scenes(section)):
         if len(pictures) == N_PICTURES:
             break
@@ -67,8 +69,10 @@ def telling_pictures(sections: Sequence[Section]) -> list[TellingPicture]:
             continue
         seen.add(key)
         try:
-            source = _drawn(scene)
-        except (UserError, OSError, KeyError, TypeError, ValueError):
+            if scene.found.predictions not in read:
+                read[scene.found.predictions] = json.loads(scene.found.predictions.read_text(encoding="utf-8"))
+            source = _drawn(scene, read[scene.found.predictions])
+        except (UserError, OSError, KeyError, IndexError, TypeError, ValueError):
             continue
         if source:
             pictures.append(TellingPicture(source, scene.caption))
@@ -134,7 +138,7 @@ def _caption(found: RunDiagnosis, error: ErrorType, row: int) -> str:
     return told[error]
 
 
-def _drawn(scene: _Scene) -> str:
+def _drawn(scene: _Scene, detections: Sequence[Mapping[str, Any]]) -> str:
     """Return a picture as a data address; empty if it would be too large."""
     truth = scene.found.on.truth
     names = {category["id"]: str(category["name"]) for category in truth["categories"]}
@@ -144,7 +148,7 @@ def _drawn(scene: _Scene) -> str:
         entry = truth["annotations"][scene.object]
         boxes.append(DrawnBox(entry["bbox"], names[entry["category_id"]], is_truth=True))
     if scene.detection is not None:
-        entry = scene.found.detections[scene.detection]
+        entry = detections[scene.detection]
         boxes.append(DrawnBox(entry["bbox"], names[entry["category_id"]], entry["score"]))
     shown = _cut(_image_path(scene.run, record), boxes, (record["width"], record["height"]), list(names.values()))
     content = io.BytesIO()

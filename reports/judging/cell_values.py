@@ -130,11 +130,14 @@ def evaluation_set_of(job: JobFolder, split: str) -> EvaluationSet:
     """Return the images that a job's predictions of a split are of.
 
     Raises:
-        UserError: the job has no such split, or its annotations are gone.
+        UserError: the job has no such split, its config does not tell, or its annotations are gone.
     """
-    dataset = load_yaml(job.config.read_text(encoding="utf-8"))["dataset"]
-    if dataset.get(split) is None:
+    try:
+        dataset = load_yaml(job.config.read_text(encoding="utf-8"))["dataset"]
+        found = None if dataset.get(split) is None else Path(dataset["root"], dataset[split]["ann_file"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"config in {job.config}: its images of {split} are not told ({error}); restore it") from None
+    if found is None:
         raise UserError(f"split {split} of {job.path}: the data set has none; judge by another one")
     # As the job found it: relative to its own folder.
-    path = (job.path / Path(dataset["root"], dataset[split]["ann_file"])).resolve()
-    return read_evaluation_set(path, dataset.get("group_by"))
+    return read_evaluation_set((job.path / found).resolve(), dataset.get("group_by"))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from reports.read import Experiment
+from reports.sweep_report import Report, write_report
 from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.naming import run_params
@@ -14,6 +15,7 @@ from runners.contract.states import JobState
 from sweeper.tracking.outbox import TrackedJob
 from sweeper.tracking.shipper import TrackingSettings
 from sweeper.tracking.tracking import Tracker
+from tests.reports.diagnosed_sweep import write_diagnosed_sweep
 from tests.reports.sweep_writing import WrittenJob, write_sweep
 
 
@@ -32,6 +34,13 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[SweepFolder, Expe
     uri = f"sqlite:///{output_dir / 'mlflow.db'}"
     _ship(folder, TrackingSettings(uri, "trash", output_dir / "artifacts"))
     return folder, Experiment("trash", uri)
+
+
+@pytest.fixture(scope="session")
+def diagnosed(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of a hypothesis whose runs have predictions and images."""
+    sweep = write_diagnosed_sweep(tmp_path_factory.mktemp("diagnosed"))
+    return write_report(sweep, sweep.report)
 
 
 @pytest.fixture

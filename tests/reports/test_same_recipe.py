@@ -1,0 +1,43 @@
+"""Runs that differ in their seed alone are one arm, with a name as short as tells it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from reports.read import read_runs
+from reports.records import RunRecord
+from reports.same_recipe import find_arms
+from tests.reports.sweep_writing import WrittenJob, write_sweep
+
+
+def runs_of(folder: Path, *jobs: WrittenJob) -> list[RunRecord]:
+    runs = read_runs(write_sweep(folder, list(jobs))).runs
+    return [
+        replace(run, recipe=f"{run.params['backbone']} {run.params['optimizer']} {run.params['lr']}") for run in runs
+    ]
+
+
+def test_arms_are_named_by_what_they_differ_in(tmp_path: Path) -> None:
+    runs = runs_of(
+        tmp_path,
+        WrittenJob(0.6, settings={"seed": 0}),
+        WrittenJob(0.5, settings={"seed": 1}),
+        WrittenJob(0.58, {"optimizer": "adamw"}, {"optimizer": {"lr": 0.0001}}),
+    )
+    arms = find_arms(runs)
+    # The best run is of the other arm, but not the best mean; the rate follows from the optimizer.
+    assert [(arm.name, len(arm.runs)) for arm in arms] == [("adamw", 1), ("sgd", 2)]
+    assert [run.params["seed"] for run in arms[1].runs] == ["0", "1"]
+
+
+def test_settings_are_named_with_their_key(tmp_path: Path) -> None:
+    runs = runs_of(
+        tmp_path, *(WrittenJob(rate, settings={"optimizer": {"name": "sgd", "lr": rate}}) for rate in (0.1, 0.2))
+    )
+    assert [arm.name for arm in find_arms(runs)] == ["lr=0.2", "lr=0.1"]
+
+
+def test_one_arm_has_its_title_and_recipes_that_are_not_known_stand_alone(tmp_path: Path) -> None:
+    (run,) = runs_of(tmp_path, WrittenJob())
+    assert [arm.name for arm in find_arms([run])] == [run.title]
+    twins = [replace(run, recipe=""), replace(run, recipe="", job_id="0002")]
+    assert len({arm.name for arm in find_arms(twins)}) == 2
