@@ -17,8 +17,9 @@ import numpy as np
 
 from benchmarks.results import RESULTS, Result
 from benchmarks.simulated_detectors import Scenario, draw_arms, draw_world, values_of
-from reports.judging.claims import LOOKS, look_alpha
+from reports.judging.claims import look_alpha
 from reports.judging.effect import Cell, Effect, effect, pool_donors
+from runners.contract.hypothesis import LOOKS
 
 ALPHA = 0.05
 N_SEEDS = (2, 3, 5, 8)

@@ -13,6 +13,7 @@ from reports.reused import Store, with_reused
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
+from runners.contract.looks import looks_of
 from runners.contract.naming import job_columns
 from runners.contract.remarks import read_remarks
 from runners.contract.states import JobState
@@ -38,6 +39,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
         started_at=events[0]["at"] if events else None,
         ended_at=events[-1]["at"] if events else None,
         hypothesis=(sweep.get("settings") or {}).get("hypothesis"),
+        looks=tuple(looks_of(events)),
     )
     last = _last_events(events)
     planned = {"state": JobState.PLANNED.value}

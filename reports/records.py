@@ -59,6 +59,7 @@ class SweepRecord:
         started_at: wall-clock seconds since the epoch, if known.
         ended_at: the same, of the last thing that happened.
         hypothesis: the claim that it puts to the test, as it stood in the config; None if it has none.
+        looks: what its planned looks came to so far, plain, in order.
     """
 
     sweep_id: str
@@ -69,6 +70,7 @@ class SweepRecord:
     started_at: float | None = None
     ended_at: float | None = None
     hypothesis: Mapping[str, Any] | None = None
+    looks: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from reports.judging.arms import find_cells, lenders_of
 from reports.judging.decision import Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, judge
+from reports.judging.looks import Look, judge_in_looks
 from reports.judging.noise_floor import N_SEEDS, NoiseFloor, noise_floor
 from reports.judging.wording import (
     claim_words,
     effect_words,
+    look_words,
     metric_words,
     more_seeds,
     outlook_words,
@@ -78,6 +80,11 @@ def _judge_sweep(
         cells = find_cells(hypothesis, own, others)
         if hypothesis.is_floor:
             return SweepVerdicts(sweep.sweep_id, None, floor=tuple(noise_floor(hypothesis, cells)))
+        if hypothesis.until_decided:
+            looks = [Look.read(look) for look in sweep.looks]
+            return SweepVerdicts(
+                sweep.sweep_id, judge_in_looks(hypothesis, find_cells(hypothesis, own, ()), versions, looks)
+            )
         judged = judge(hypothesis, cells, lenders_of(cells, others), versions, [*runs, *others])
     except UserError as error:
         # A report must not fail because of one hypothesis.
@@ -164,6 +171,9 @@ def _lines_of(claim: JudgedClaim) -> Iterator[str]:
         yield f"{metric_words(claim.question.metric)}: {claim_words(claim)}"
     for step in claim.steps:
         arms = f"{step.comparison.treatment} over {step.comparison.baseline}, {metric_words(step.question.metric)}"
+        told = look_words(claim, step)
+        if told:
+            yield f"{arms}: {told}"
         if step.verdict is not None and step.verdict.reason:
             yield f"{arms}: {step.verdict.reason}"
         told = outlook_words(step)

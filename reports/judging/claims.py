@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from reports.judging.decision import Verdict, Word, decide
 from reports.judging.effect import Effect
+from runners.contract.hypothesis import LOOKS
 
-# Planned looks while seeds are added: how many seeds in each arm, and the share of the error that each look may spend.
-LOOKS = (3, 5, 8)
+# The share of the error that each of the planned looks may spend.
 _SHARES = (0.2, 0.3, 0.5)
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reports.judging.arms import CellRuns
-from reports.judging.claims import LOOKS, OrderedVerdict, holm_alphas, judge_ordered, look_alpha
+from reports.judging.claims import OrderedVerdict, holm_alphas, judge_ordered, look_alpha
 from reports.judging.decision import Outlook, Verdict, Word, decide, outlook
 from reports.judging.fairness import Difference
-from reports.judging.preparing import Prepared, PreparedClaim, PreparedStep, prepare
+from reports.judging.preparing import Prepared, PreparedClaim, PreparedStep, name_of_claim, prepare
 from reports.records import RunRecord
-from runners.contract.hypothesis import Comparison, Hypothesis, Question
+from runners.contract.hypothesis import LOOKS, Comparison, Hypothesis, Question
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,21 @@ class JudgedClaim:
         word: of the whole claim; None where a step could not be judged.
         steps: its comparisons.
         is_ordered: whether the claim needs all of them.
+        look: seeds in each arm at the planned look that decided it; None where none did.
+        looked_at: seeds at the last planned look that was taken at it; None without such.
     """
 
     question: Question
     word: Word | None
     steps: tuple[JudgedStep, ...]
     is_ordered: bool
+    look: int | None = None
+    looked_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is known by within its hypothesis."""
+        return name_of_claim(self.question, self.is_ordered, self.steps[0].comparison)
 
 
 @dataclass(frozen=True)
@@ -109,13 +118,18 @@ def judge_family(family: Sequence[Prepared]) -> list[JudgedHypothesis]:
         return []
     alpha = min(_alpha_now(prepared) for prepared in family)
     claims = [(prepared.hypothesis, claim) for prepared in family for claim in prepared.claims]
-    levels = holm_alphas([_p_value(claim) for _, claim in claims], alpha)
-    judged = [_judged_claim(*claim, level) for claim, level in zip(claims, levels, strict=True)]
+    judged = judge_claims(claims, alpha)
     found = []
     for prepared in family:
         own, judged = judged[: len(prepared.claims)], judged[len(prepared.claims) :]
         found.append(JudgedHypothesis(prepared.hypothesis, tuple(own), tuple(prepared.cells)))
     return found
+
+
+def judge_claims(claims: Sequence[tuple[Hypothesis, PreparedClaim]], alpha: float) -> list[JudgedClaim]:
+    """Judge claims that err together in at most a share `alpha` of cases (Holm); the rest of a family is rejected."""
+    levels = holm_alphas([_p_value(claim) for _, claim in claims], alpha)
+    return [_judged_claim(*claim, level) for claim, level in zip(claims, levels, strict=True)]
 
 
 def _p_value(claim: PreparedClaim) -> float:

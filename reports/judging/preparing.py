@@ -41,10 +41,27 @@ class PreparedStep:
 
 @dataclass(frozen=True)
 class PreparedClaim:
-    """A claim by one metric: one comparison, or all steps of an order."""
+    """A claim by one metric: one comparison, or all steps of an order.
+
+    Attributes:
+        question: the metric.
+        steps: its comparisons.
+        is_ordered: whether the claim needs all of them.
+    """
 
     question: Question
     steps: tuple[PreparedStep, ...]
+    is_ordered: bool
+
+    @property
+    def name(self) -> str:
+        """What it is known by within its hypothesis."""
+        return name_of_claim(self.question, self.is_ordered, self.steps[0].comparison)
+
+
+def name_of_claim(question: Question, is_ordered: bool, first: Comparison) -> str:
+    """Return what a claim is known by within its hypothesis."""
+    return question.metric if is_ordered else f"{question.metric} {first.treatment}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +120,7 @@ def prepare(
         known = _Known(hypothesis, by_key(cells), measured, lent, versions, others)
         steps = tuple(_step(known, question, comparison) for comparison in hypothesis.comparisons)
         claims += [(question, steps)] if hypothesis.is_ordered else [(question, (step,)) for step in steps]
-    return Prepared(hypothesis, tuple(cells), tuple(PreparedClaim(*claim) for claim in claims))
+    return Prepared(hypothesis, tuple(cells), tuple(PreparedClaim(*claim, hypothesis.is_ordered) for claim in claims))
 
 
 def _step(known: _Known, question: Question, comparison: Comparison) -> PreparedStep:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from reports.judging.decision import Verdict, Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep
-from runners.contract.hypothesis import Question, is_average_precision, is_error_cost
+from runners.contract.hypothesis import LOOKS, Question, is_average_precision, is_error_cost
 
 _METRICS = {"bbox_mAP": "mAP", "bbox_mAP_50": "mAP50", "bbox_mAP_75": "mAP75"}
 _SIZES = {"bbox_mAP_s": "AP small", "bbox_mAP_m": "AP medium", "bbox_mAP_l": "AP large"}
@@ -85,6 +85,21 @@ def outlook_words(step: JudgedStep) -> str:
     if step.outlook.n_images is not None:
         told += f"; about {step.outlook.n_images} images would"
     return told
+
+
+def look_words(claim: JudgedClaim, step: JudgedStep) -> str:
+    """Return at which planned look a comparison was decided, or that none did; nothing of one without looks.
+
+    The interval is that of the look: wider than one at the hypothesis' confidence, because there are several looks.
+    """
+    if step.verdict is None or not claim.looked_at:
+        return ""
+    level = f"{100 * (1 - step.verdict.alpha):.3g} % interval"
+    if claim.look is not None:
+        return f"decided at the look at {claim.look} seeds; {level}"
+    if claim.looked_at == LOOKS[-1]:
+        return f"undecided at {LOOKS[-1]} seeds is final; {level}"
+    return f"undecided at the look at {claim.looked_at} seeds; {level}"
 
 
 def claim_words(claim: JudgedClaim) -> str:

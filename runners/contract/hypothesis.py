@@ -11,6 +11,9 @@ from runners.contract.metrics import IMAGES_PER_S
 POINTS = 100.0
 # The costs of error types after TIDE, in AP; lower is better.
 ERROR_COST = "error_"
+# Planned looks of a hypothesis that adds seeds until it is decided: how many seeds in each arm.
+LOOKS = (3, 5, 8)
+UNTIL = "decided"
 ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
 
 _KEYS = (
@@ -129,6 +132,11 @@ class Hypothesis:
         return tuple(Comparison(arm, self.baseline) for arm in self.arms if self.baseline not in (None, arm))
 
     @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds with which a sweep begins: all of them, or those of the first look."""
+        return tuple(range(LOOKS[0] if self.until_decided else self.n_seeds))
+
+    @property
     def alpha(self) -> float:
         """The share of cases in which an interval may miss the truth."""
         return 1 - self.confidence
@@ -166,8 +174,12 @@ def read_hypothesis(node: Mapping[str, Any], where: str) -> Hypothesis:
     if not isinstance(confidence, float) or not 0.5 <= confidence < 1:
         problems.append(f"number out of range in {where}: confidence {confidence}; from 0.5, below 1")
     until = node.get("until")
-    if until not in (None, "decided"):
-        problems.append(f"unknown value in {where}: until {until}; decided, or leave it out")
+    if until not in (None, UNTIL):
+        problems.append(f"unknown value in {where}: until {until}; {UNTIL}, or leave it out")
+    if until == UNTIL and axis is None:
+        problems.append(
+            f"nothing to decide in {where}: until {until} without arms; leave it out, and say how many seeds"
+        )
     accepts = node.get("accepts") or {}
     problems += [
         f"no reason in {where}: accepts {what}; say why it may differ" for what, reason in accepts.items() if not reason
@@ -184,7 +196,7 @@ def read_hypothesis(node: Mapping[str, Any], where: str) -> Hypothesis:
         questions=questions,
         n_seeds=int(n_seeds),  # type: ignore[arg-type]
         confidence=float(confidence),  # type: ignore[arg-type]
-        until_decided=until == "decided",
+        until_decided=until == UNTIL,
         accepts={str(what): str(reason) for what, reason in accepts.items()},
     )
 

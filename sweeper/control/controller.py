@@ -30,10 +30,11 @@ from sweeper.control.events import (
     StopAsked,
 )
 from sweeper.control.left import LeftSweep
+from sweeper.control.looks import Looks
 from sweeper.control.orders import Orders, handle_and_note
 from sweeper.control.packing import MAX_DEVICE_ERRORS, Need
 from sweeper.control.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
-from sweeper.control.schedule import Schedule
+from sweeper.control.schedule import EXIT_RESUMABLE, Schedule
 from sweeper.executors.base import Exited, Started
 from sweeper.hardware.machine import Machine
 from sweeper.hardware.slots import Slot
@@ -77,6 +78,7 @@ class Controller:
         tags: what every run carries in the tracking store.
         left: where an earlier controller of this sweep left the jobs; None for a new one.
         estimates: what jobs are expected to need; None where neither order nor memory matters.
+        looks: of a hypothesis that adds seeds until it is decided; None of any other.
         clock: monotonic seconds.
     """
 
@@ -91,6 +93,7 @@ class Controller:
     tags: Mapping[str, str] = field(default_factory=dict)
     left: LeftSweep | None = None
     estimates: JobEstimates | None = None
+    looks: Looks | None = None
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -112,6 +115,8 @@ class Controller:
         try:
             exit_code = self._loop()
         finally:
+            if self.looks is not None:
+                self.looks.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
         self.tell("sweep_ended", exit_code=exit_code)
@@ -173,11 +178,24 @@ class Controller:
             for event in events:
                 for instruction in handle_and_note(event, self._schedule, self.machine.pool, self.tell):
                     if isinstance(instruction, End):
-                        return 128 + self._signals[0] if self._signals else instruction.exit_code
+                        exit_code = self._exit_code(instruction)
+                        if exit_code is None:
+                            continue
+                        return exit_code
                     self._carry_out(instruction)
                 if isinstance(event, JobCancelled):
                     self._close_run(event.job_id)
             events = self._wait()
+
+    def _exit_code(self, end: End) -> int | None:
+        """Return how the sweep ends; None while a look may still bring jobs."""
+        if self._signals:
+            return 128 + self._signals[0]
+        if self.looks is None or end.exit_code == EXIT_RESUMABLE:
+            return end.exit_code
+        if self.looks.begin():
+            return None
+        return EXIT_RESUMABLE if self.looks.has_failed else end.exit_code
 
     def _first_events(self) -> Iterator[Event]:
         pool = self.machine.pool
@@ -250,7 +268,11 @@ class Controller:
             self._read_metrics(running)
         self._running.look_after()
         yield from self._open_devices()
+        # A look asks before it ends: what it asks for is read before its end is noticed.
+        is_look_over = self.looks is not None and self.looks.end()
         yield from self._orders.read(self)
+        if is_look_over:
+            yield DevicesExpected(())
         yield from self._handle_signals()
 
     def _open_devices(self) -> list[Event]:

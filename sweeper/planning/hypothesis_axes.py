@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runners.contract.errors import UserError
-from runners.contract.hypothesis import Hypothesis, read_hypothesis
+from runners.contract.hypothesis import LOOKS, Hypothesis, read_hypothesis
 from sweeper.planning.axes import Axes
 
 _KEY = "hypothesis"
@@ -72,7 +72,12 @@ def hypothesis_arguments(hypothesis: Hypothesis, arguments: Sequence[str]) -> li
     ]
     if clashes:
         raise UserError(*clashes)
-    seeds = ",".join(map(str, range(hypothesis.n_seeds)))
+    if hypothesis.until_decided and _SEED in typed:
+        raise UserError(
+            f"seeds in override '{typed[_SEED]}': {hypothesis.name} says until=decided, which adds seeds at "
+            f"{', '.join(map(str, LOOKS))} in each arm; leave one of them out"
+        )
+    seeds = ",".join(map(str, hypothesis.first_seeds))
     axes = [f"{key}={','.join(values)}" for key, values in varied.items()]
     return [*axes, *([] if "seed" in typed else [f"seed={seeds}"]), *arguments]
 

@@ -107,8 +107,8 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
             point,
             {**plugins.placed_in(job.config), "title": title},
             job.dataset,
-            job_identity(job.config, job.dataset.fingerprint, _code(settings["entry"], plugins)),
-            recipe_identity(job.config, job.dataset.fingerprint, _code(settings["entry"], plugins)),
+            job_identity(job.config, job.dataset.fingerprint, code_of(settings["entry"], plugins.digest)),
+            recipe_identity(job.config, job.dataset.fingerprint, code_of(settings["entry"], plugins.digest)),
         )
         for number, (title, (point, job, plugins)) in enumerate(zip(named, composed, strict=True), start=1)
     ]
@@ -116,7 +116,7 @@ def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], outpu
     return Plan(jobs, axes, settings, notices, list(found.values()))
 
 
-def _code(entry: str, plugins: Plugins) -> str:
+def code_of(entry: str, plugin_digest: str) -> str:
     """Return what tells the code of a job from any other's, beside detsweep's own."""
     # Another module that executes attempts gives other results.
-    return " ".join(part for part in ("" if entry == OWN_ENTRY else entry, plugins.digest) if part)
+    return " ".join(part for part in ("" if entry == OWN_ENTRY else entry, plugin_digest) if part)

@@ -11,7 +11,7 @@ from runners.contract.folder import SweepFolder
 from runners.contract.jsonfile import read_json, write_json
 
 OPS = ("stop", "pause", "continue", "next", "gpus", "add", "retry")
-_ARGUMENTS = {"job", "minus", "plus", "jobs", "datasets", "axes"}
+_ARGUMENTS = {"job", "minus", "plus", "jobs", "datasets", "axes", "look"}
 _NAME = re.compile(r"(\d+\.\d+)-[0-9a-f]+\.json")
 
 
@@ -22,7 +22,7 @@ class Request:
     Attributes:
         name: of its file; no two are the same.
         op: one of `OPS`.
-        arguments: what it is about: ``job``, ``minus`` and ``plus``, ``jobs``.
+        arguments: what it is about: ``job``, ``minus`` and ``plus``, ``jobs``, and the ``look`` that asks for them.
     """
 
     name: str

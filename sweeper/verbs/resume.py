@@ -9,6 +9,7 @@ from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
 from sweeper.control.events import JobAdded
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
+from sweeper.control.looks import has_looks, is_look_due
 from sweeper.control.schedule import Schedule
 from sweeper.control.stored_plugins import plugin_notes
 from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored, refuse_changes
@@ -69,7 +70,8 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     left = read_left(sweep)
     end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
     states = left.states
-    if len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values()):
+    is_done = len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values())
+    if is_done and not (has_looks(stored.plan.settings) and is_look_due(sweep)):
         console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
         try_report(sweep, console)
         return _close(sweep, stored, left, journal, console)
