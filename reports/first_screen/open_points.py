@@ -11,7 +11,7 @@ from reports.section import Section
 from reports.verdicts import NOT_COVERED, SweepVerdicts
 from runners.contract.states import JobState
 
-N_LINES = 8
+N_LINES = 7
 _N_NAMED = 2
 _OPEN = (JobState.PLANNED, JobState.RUNNING, JobState.PAUSED)
 

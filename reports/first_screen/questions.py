@@ -10,7 +10,7 @@ from reports.verdicts import TONES, SweepVerdicts
 
 NAME = "questions"
 # What fits on a page beside everything else.
-N_ROWS = 8
+N_ROWS = 7
 _HEADINGS = ("question", "answer", "gain", "seeds", "what else differs", "cost")
 
 

@@ -16,7 +16,9 @@ from reports.table import Table
 from reports.verdicts import SweepVerdicts
 
 # What fits on a page; the table below it holds all.
-N_STEPS, N_DECISIONS = 3, 3
+N_STEPS, N_DECISIONS = 3, 2
+# As much is printed in letters of the usual size.
+_FEW_ROWS, _FEW_LETTERS = 4, 1100
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class FirstScreen:
     open: Sequence[str]
     commands: Sequence[NextCommand]
     pictures: Sequence[TellingPicture]
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is printed in smaller letters, so that it stays on one page."""
+        n_letters = sum(map(len, (*self.decisions, *self.reasons, *self.open)))
+        return len(self.decisions) > 1 or len(self.questions.rows) > _FEW_ROWS or n_letters > _FEW_LETTERS
 
 
 def first_screen(

@@ -2,6 +2,9 @@
 
 import json
 import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -17,6 +20,11 @@ from sweeper.tracking.shipper import TrackingSettings
 from sweeper.tracking.tracking import Tracker
 from tests.reports.diagnosed_sweep import write_diagnosed_sweep
 from tests.reports.sweep_writing import WrittenJob, write_sweep
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +49,16 @@ def diagnosed(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The report of a hypothesis whose runs have predictions and images."""
     sweep = write_diagnosed_sweep(tmp_path_factory.mktemp("diagnosed"))
     return write_report(sweep, sweep.report)
+
+
+@pytest.fixture
+def browser() -> "Iterator[Browser]":
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
 
 
 @pytest.fixture

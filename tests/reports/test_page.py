@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,6 @@ from tests.reports.sweep_writing import WrittenJob, write_sweep
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 
 
@@ -41,16 +39,6 @@ class Elements(HTMLParser):
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
     return write_report(write_gallery(tmp_path), tmp_path / "report")
-
-
-@pytest.fixture
-def browser() -> "Iterator[Browser]":
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
 
 
 def hostile_sweep(output_dir: Path) -> SweepFolder:
