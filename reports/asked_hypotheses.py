@@ -7,7 +7,8 @@ from pathlib import Path
 
 from reports.gathering import Sources, gather
 from reports.judging.arms import CellKey, CellRuns, cells_of, lenders_of
-from reports.judging.judge import judge_family
+from reports.judging.judge import JudgedHypothesis, judge_family
+from reports.judging.looks import judge_in_looks, replay_looks
 from reports.judging.noise_floor import noise_floor
 from reports.judging.preparing import Prepared, prepare
 from reports.judging.wording import more_seeds
@@ -15,7 +16,7 @@ from reports.records import RunRecord, RunSet
 from reports.sweep_report import Report, write_runs
 from reports.verdicts import SweepVerdicts
 from runners.contract.errors import UserError
-from runners.contract.hypothesis import Hypothesis
+from runners.contract.hypothesis import LOOKS, Hypothesis
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def judge_asked(
             verdicts.append(SweepVerdicts(name, None, "", _train(one, missing), floor, missing))
         else:
             told = next(judged)
-            command = _train(one, missing) or more_seeds(told, one.command)
+            if one.hypothesis.until_decided and len(asked) == 1:
+                # Alone, its looks are what was planned; in a family every report is one look at all of it.
+                told = judge_in_looks(one.hypothesis, found, versions, replay_looks(one.hypothesis, found, versions))
+            command = _train(one, missing) or _go_on(one, told)
             verdicts.append(SweepVerdicts(name, told, "", command, missing=missing))
     return verdicts
 
@@ -86,6 +90,14 @@ def _missing(asked: AskedHypothesis, cells: Sequence[CellRuns]) -> tuple[str, ..
         if lacking:
             told.append(f"{place}: seed{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}")
     return tuple(told)
+
+
+def _go_on(asked: AskedHypothesis, judged: JudgedHypothesis) -> str:
+    """Return the command that would decide what is undecided; nothing if none would, or nothing is."""
+    if not asked.hypothesis.until_decided:
+        return more_seeds(judged, asked.command)
+    is_open = any(claim.look is None and claim.looked_at != LOOKS[-1] for claim in judged.claims)
+    return shlex.join(asked.command) if is_open else ""
 
 
 def _train(asked: AskedHypothesis, missing: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reports.judging.arms import find_cells, lenders_of
 from reports.judging.decision import Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, judge
-from reports.judging.looks import Look, judge_in_looks
+from reports.judging.looks import Look, judge_in_looks, replay_looks
 from reports.judging.noise_floor import N_SEEDS, NoiseFloor, noise_floor
 from reports.judging.wording import (
     claim_words,
@@ -81,10 +81,9 @@ def _judge_sweep(
         if hypothesis.is_floor:
             return SweepVerdicts(sweep.sweep_id, None, floor=tuple(noise_floor(hypothesis, cells)))
         if hypothesis.until_decided:
-            looks = [Look.read(look) for look in sweep.looks]
-            return SweepVerdicts(
-                sweep.sweep_id, judge_in_looks(hypothesis, find_cells(hypothesis, own, ()), versions, looks)
-            )
+            cells = find_cells(hypothesis, own, ())
+            looks = [Look.read(look) for look in sweep.looks] or replay_looks(hypothesis, cells, versions)
+            return SweepVerdicts(sweep.sweep_id, judge_in_looks(hypothesis, cells, versions, looks))
         judged = judge(hypothesis, cells, lenders_of(cells, others), versions, [*runs, *others])
     except UserError as error:
         # A report must not fail because of one hypothesis.

@@ -96,6 +96,26 @@ def take_look(
     return look, [cell.key for cell in sorted(wanted, key=lambda cell: len(cell.runs))]
 
 
+def replay_looks(hypothesis: Hypothesis, cells: Sequence[CellRuns], versions: Versions) -> list[Look]:
+    """Return the looks that these runs allow, where nobody has kept what they came to (a store, other sweeps)."""
+    looks: list[Look] = []
+    wanted = {cell.key for cell in cells}
+    for n_seeds in LOOKS:
+        reached = all(_has_ended(cell, n_seeds) for cell in cells if cell.key in wanted)
+        if not reached or not wanted:
+            break
+        look, more = take_look(hypothesis, cells, versions, looks)
+        looks.append(look)
+        wanted = set(more)
+    return looks
+
+
+def _has_ended(cell: CellRuns, n_seeds: int) -> bool:
+    """Whether all runs of a look have come to their end, well or not."""
+    ended = {*cell.seeds, *(seed_of(run) for run in cell.open if run.state.is_terminal)}
+    return ended >= set(range(n_seeds))
+
+
 def _may_be_decided(claim: JudgedClaim) -> bool:
     """Whether more seeds could decide a claim: it is undecided because of noise, and not of what else differs."""
     if claim.word is not None and claim.word.is_decided:

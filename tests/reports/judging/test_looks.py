@@ -7,7 +7,7 @@ import pytest
 
 from reports.judging.arms import CellKey, find_cells
 from reports.judging.decision import Word
-from reports.judging.looks import Look, judge_in_looks, take_look
+from reports.judging.looks import Look, judge_in_looks, replay_looks, take_look
 from reports.judging.wording import look_words
 from reports.records import RunRecord
 from runners.contract.states import JobState
@@ -68,6 +68,16 @@ def test_the_last_look_is_final_and_later_seeds_change_nothing(runs: list[RunRec
     early = judge_in_looks(claim, find_cells(claim, runs, ()), {}, looks[:1])
     assert early.claims[0].steps[0].n_seeds == (3, 3)
     assert "undecided at 8 seeds is final" in look_words(judged.claims[0], judged.claims[0].steps[0])
+
+
+def test_looks_that_nobody_kept_are_those_that_the_runs_allow(runs: list[RunRecord]) -> None:
+    here = with_seeds(runs, fpn=6, pafpn=3, third=5)
+    cells = find_cells(THREE, here, ())
+    replayed = replay_looks(THREE, cells, {})
+    assert [look.n_seeds for look in replayed] == [3, 5]
+    first, _ = take_look(THREE, cells, {}, [])
+    assert replayed[0] == first
+    assert replay_looks(THREE, find_cells(THREE, with_seeds(runs, fpn=3, pafpn=2, third=3), ()), {}) == []
 
 
 def test_the_shorter_arm_is_topped_up_first(runs: list[RunRecord]) -> None:
