@@ -103,8 +103,7 @@ def draw_chart(title: str, lines: Sequence[Line], span: Span, digits: int) -> Ch
     last_epoch = max(point.epoch for line in lines for point in line.points)
     ticks = nice_ticks(span)
     shown = Span(min(span.low, ticks[0]), max(span.high, ticks[-1]))
-    step = ticks[1] - ticks[0]
-    tick_digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    n_digits = tick_digits(ticks)
 
     def x(epoch: float) -> float:
         # A single epoch stands in the middle.
@@ -136,7 +135,7 @@ def draw_chart(title: str, lines: Sequence[Line], span: Span, digits: int) -> Ch
         title=title,
         lines=drawn,
         x_ticks=[Tick(x(epoch), str(epoch)) for epoch in epoch_ticks(last_epoch)],
-        y_ticks=[Tick(y(value), f"{value:.{tick_digits}f}") for value in ticks],
+        y_ticks=[Tick(y(value), f"{value:.{n_digits}f}") for value in ticks],
         n_leaving=sum(any(not shown.low <= point.value <= shown.high for point in line.points) for line in lines),
     )
 
@@ -163,6 +162,13 @@ def nice_ticks(span: Span) -> list[float]:
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= raw * (1 - 1e-9))
     first, last = math.floor(span.low / step + 1e-9), math.ceil(span.high / step - 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def tick_digits(ticks: Sequence[float]) -> int:
+    """Return how many digits behind the point tell evenly spaced values exactly: one of 2.5, none of 10."""
+    step = ticks[1] - ticks[0]
+    first = max(0, -math.floor(math.log10(step) + 1e-9))
+    return first if abs(round(step, first) - step) < 1e-6 * step else first + 1
 
 
 def epoch_ticks(last_epoch: int) -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.chart import Span, nice_ticks
+from reports.chart import Span, nice_ticks, tick_digits
 from reports.figures.drawing import LETTER_WIDTH, Block, Drawing, Part, Stroke, Word, shortened
 
 WIDTH = 560
@@ -56,7 +56,7 @@ def bar_chart(
     top = _legend(arms, parts) if len(arms) > 1 else 0.0
     height = BAR * len(arms) + GAP
     bottom = top + height * len(groups)
-    digits = 0 if ticks[1] >= 1 else 1
+    digits = tick_digits(ticks)
     for tick in ticks:
         parts.append(Stroke([(x(tick), top), (x(tick), bottom)], "rule", 1))
         parts.append(Word(x(tick), bottom + 16, f"{tick:.{digits}f}", anchor="middle"))

@@ -1,10 +1,9 @@
 """Lays out values as dots with intervals, one row each: effects of arms, and values of arms with their runs."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.chart import Span, nice_ticks
+from reports.chart import Span, nice_ticks, tick_digits
 from reports.figures.drawing import LETTER_WIDTH, Dot, Drawing, Part, Stroke, Word, shortened
 
 WIDTH = 560
@@ -63,7 +62,7 @@ def dot_chart(
         return left + (value - low) / (high - low) * (right - left)
 
     bottom = ROW * len(rows) + 6
-    digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    digits = tick_digits(ticks)
     parts: list[Part] = []
     for tick in ticks:
         parts.append(Stroke([(x(tick), 0), (x(tick), bottom)], "rule", 1))

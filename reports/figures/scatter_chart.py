@@ -1,10 +1,9 @@
 """Lays out points of precision against a cost, with the front of those that nobody beats at no more cost."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from reports.chart import Span, nice_ticks
+from reports.chart import Span, nice_ticks, tick_digits
 from reports.diagnosis.costs import Cost, CostPoint, pareto_front
 from reports.figures.drawing import LETTER_WIDTH, Dot, Drawing, Part, Stroke, Word, shortened
 
@@ -37,8 +36,10 @@ def pareto_chart(name: str, title: str, points: Sequence[CostPoint], cost: Cost,
     parts: list[Part] = []
     for tick in y_ticks:
         parts.append(Stroke([(LEFT, y(tick / 100)), (WIDTH - RIGHT, y(tick / 100))], "rule", 1))
-        parts.append(Word(LEFT - 8, y(tick / 100) + 4, f"{tick:.{_digits(y_ticks)}f}", anchor="end"))
-    parts += [Word(x(tick), HEIGHT - BOTTOM + 17, f"{tick:.{_digits(x_ticks)}f}", anchor="middle") for tick in x_ticks]
+        parts.append(Word(LEFT - 8, y(tick / 100) + 4, f"{tick:.{tick_digits(y_ticks)}f}", anchor="end"))
+    parts += [
+        Word(x(tick), HEIGHT - BOTTOM + 17, f"{tick:.{tick_digits(x_ticks)}f}", anchor="middle") for tick in x_ticks
+    ]
     parts.append(Word((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, cost.value, anchor="middle"))
     steps = [(x(point.costs[cost]), y(point.ap)) for point in front]
     stairs = [place for (x1, y1), (x2, _) in pairwise(steps) for place in ((x1, y1), (x2, y1))]
@@ -71,7 +72,3 @@ def _label(name: str, at: tuple[float, float], is_best: bool, taken: list[tuple[
 def _span(values: Sequence[float]) -> Span:
     low, high = min(values), max(values)
     return Span(low, high) if high - low > 1e-9 * max(1.0, abs(high)) else Span(low - 0.5, high + 0.5)
-
-
-def _digits(ticks: Sequence[float]) -> int:
-    return max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from reports.diagnosed_runs import DiagnosedRuns
 from reports.first_screen.decision import arm_noise
+from reports.judging.wording import signed
 from reports.ranking import width_warning
 from reports.records import RunRecord, RunSet
 from reports.section import Section
@@ -61,6 +62,9 @@ def _of_verdict(found: SweepVerdicts) -> Iterator[str]:
             confounds = [one.key for one in step.differences if not one.accepted]
             if confounds:
                 yield f"{arms}: not only the axis differs: {', '.join(confounds)}"
+            blocks = () if step.verdict is None else step.verdict.effect.block_differences
+            if len({value > 0 for value in blocks}) > 1:
+                yield f"{arms}: the blocks disagree ({', '.join(signed(value, step.question) for value in blocks)})"
             if step.left_out:
                 yield f"{arms}: {len(step.left_out)} runs left out: {step.left_out[0]}"
 

@@ -18,6 +18,7 @@ from reports.chart import (
     epoch_ticks,
     nice_ticks,
     span_of,
+    tick_digits,
 )
 from reports.records import Point
 
@@ -92,3 +93,8 @@ def test_a_constant_still_has_a_range() -> None:
     assert span_of([line(0.0, 0.0)], from_zero=True) == Span(0.0, 1.0)
     assert span_of([line(2.5, 2.5)], from_zero=False).high > 2.5
     assert span_of([line(30, 60)], from_zero=True) == Span(0.0, 60)
+
+
+@pytest.mark.parametrize(("step", "n_digits"), [(2.5, 1), (0.25, 2), (0.5, 1), (10.0, 0), (2.0, 0), (0.002, 3)])
+def test_ticks_have_the_digits_that_tell_them_exactly(step: float, n_digits: int) -> None:
+    assert tick_digits([-step, 0.0, step]) == n_digits
