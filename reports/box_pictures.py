@@ -77,6 +77,19 @@ def draw_boxes(
         UserError: the file cannot be read as an image, or has more pixels than Pillow decodes.
     """
     picture, scale = read_picture(image, longest_side_px)
+    draw_on(picture, boxes, scale, classes)
+    return picture
+
+
+def draw_on(picture: Image.Image, boxes: Sequence[DrawnBox], scale: float, classes: Sequence[str] = ()) -> None:
+    """Draw boxes on a picture that has been read, or on a part of one.
+
+    Args:
+        picture: RGB; it is drawn on.
+        boxes: in pixels of the image, from the left top corner of the picture.
+        scale: how many pixels of the picture one of the image has become.
+        classes: as `draw_boxes`.
+    """
     draw = ImageDraw.Draw(picture)
     longest = max(picture.size)
     line_px = max(MIN_LINE_PX, round(longest * LINE_PART))
@@ -88,7 +101,6 @@ def draw_boxes(
     taken: list[_Area] = []
     for box, area in zip(ordered, areas, strict=True):
         taken.append(_draw_label(draw, box, area, letter_px, line_px, classes, taken))
-    return picture
 
 
 def read_picture(image: Path, longest_side_px: int) -> tuple[Image.Image, float]:

@@ -21,11 +21,18 @@ MAY_IMPORT = {
 }
 # library -> the only modules that may import it
 DOORS = {
-    "mlflow": ("sweeper.tracking.mlflow_store", "reports.read", "reports.mlflow_runs", "reports.stored_jobs"),
+    "mlflow": (
+        "sweeper.tracking.mlflow_store",
+        "reports.read",
+        "reports.mlflow_runs",
+        "reports.stored_jobs",
+        "reports.store_columns",
+    ),
     "optuna": ("sweeper.study", "reports.study_pictures"),
     "ray": ("sweeper.executors.ray",),
     "submitit": ("sweeper.executors.slurm",),
     "pynvml": ("sweeper.hardware.devices",),
+    "streamlit": ("reports.viewing.streamlit_page",),
 }
 MM_STACK = ("torch", "torchvision", "mmengine", "mmcv", "mmdet")
 

@@ -227,6 +227,11 @@ class MlflowStore:
         with self._translated():
             self._client.log_batch(run_id, tags=[RunTag(key, value[:MAX_TAG_CHARS]) for key, value in tags.items()])
 
+    def set_experiment_tag(self, key: str, value: str) -> None:
+        """Set a tag of the experiment itself."""
+        with self._translated():
+            self._client.set_experiment_tag(self.experiment_id, key, value)
+
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         """Log parameters; the same again changes nothing."""
         from mlflow.entities import Param

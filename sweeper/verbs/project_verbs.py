@@ -30,6 +30,19 @@ PROJECT_VERBS: Mapping[str, Verb] = {
         ["options", "options backbone"],
         ("sweeper.verbs.options", "run_options"),
     ),
+    "ui": Verb(
+        "[KEY=VALUE ...]",
+        "MLflow's page on the tracking store, with runs by sweep and the columns that compare them",
+        [
+            ("port=N", "of the page; 5000, or the next that is free"),
+            ("tracking.experiment=NAME", "another experiment of the store"),
+            STORE,
+            OUTPUT_DIR,
+        ],
+        ["ui", "ui port=5050"],
+        ("sweeper.verbs.ui", "run_ui"),
+        ["The page is seen from this machine alone. A store that has a server has its address printed."],
+    ),
     "doctor": Verb(
         "[--json] [KEY=VALUE ...]",
         "what is wrong on this machine and in this folder, with what to do",

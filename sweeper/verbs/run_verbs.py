@@ -62,6 +62,23 @@ RUN_VERBS: Mapping[str, Verb] = {
         ("sweeper.verbs.predict", "run_predict"),
         ["An image that cannot be read is named and left out, the others are done: exit code 1."],
     ),
+    "view": Verb(
+        "RUN [RUN] [KEY=VALUE ...]",
+        "look at what one run or two find, image by image: errors, and what one finds and the other misses",
+        [
+            RUN,
+            ("RUN:VARIANT", "a stored evaluation of a run: 3:flip is what evaluate 3 tta=flip left"),
+            ("split=val|test", "which images (val, as the last epoch found them)"),
+            ("html=FILE", "write the 50 most telling images into one page that needs nothing else"),
+            ("score=0.3", "in that page, take what was found with less for not found"),
+            ("port=N", "of the page in the browser; 8501, or the next that is free"),
+            STORE,
+            OUTPUT_DIR,
+        ],
+        ["view 3 7", "view best split=test", "view 3 7 html=diff.html"],
+        ("sweeper.verbs.view", "run_view"),
+        ["The page is seen from this machine alone, and needs Streamlit: pip install 'detsweep[view]'."],
+    ),
     "export": Verb(
         "RUN FOLDER",
         "write a trained detector down for plain MMDetection: weights, config, classes, own code",

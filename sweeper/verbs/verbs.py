@@ -12,7 +12,7 @@ VERBS: Mapping[str, Verb] = {**SWEEP_VERBS, **RUN_VERBS, **PROJECT_VERBS}
 _HEAD = "detsweep: sweeps over object detectors, ended by a comparison."
 _SECTIONS = (
     ("start", ("init", "options", "train", "plan", "check")),
-    ("look", ("status", "attach", "ls", "report", "verify")),
+    ("look", ("status", "attach", "ls", "report", "view", "ui", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
     ("use", ("evaluate", "predict", "ensemble")),
     ("in and out", ("import", "note", "export")),

@@ -1,0 +1,1 @@
+"""Looking at what runs found, image by image: lists, pictures, and two pages that show them."""
