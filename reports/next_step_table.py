@@ -22,7 +22,13 @@ NAME = "next-steps"
 # Words of a command line that name whole sweeps: what they chose is said anew, group by group.
 _WHOLE = ("hypothesis", "recipe", "search", "until", "name", "seed", "fold_seed")
 # Columns that are settings under a name of their own.
-_SETTINGS = {"n_epochs": "n_epochs", "batch_size": "batch_size", "lr": "optimizer.lr", "precision": "precision"}
+_SETTINGS = {
+    "n_epochs": "n_epochs",
+    "batch_size": "batch_size",
+    "lr": "optimizer.lr",
+    "precision": "precision",
+    "fold": "fold",
+}
 # A larger annotation file of train is not read for the sake of one line.
 _MOST_BYTES = 50_000_000
 
@@ -71,7 +77,7 @@ def overrides_of(run: RunRecord, command: Sequence[str]) -> list[str]:
     if says_whole:
         said = {group: f"{group}={choice}" for group, choice in _choices(run).items()}
         said |= {key: f"{key}={run.params[column]}" for column, key in _SETTINGS.items() if column in run.params}
-        kept = {**said, **kept}
+        kept = {**said, **(kept if words else _data_of(run))}
     return list(kept.values())
 
 
@@ -86,6 +92,19 @@ def _choices(run: RunRecord) -> dict[str, str]:
     if named.get("detector") in READ_DETECTORS:
         named[DETECTOR_CONFIG] = str(config["detector"]["config"])
     return named
+
+
+def _data_of(run: RunRecord) -> dict[str, str]:
+    """Return the words that name a run's data, where no command line is known that did."""
+    config = _config(run)
+    dataset: Mapping[str, Any] = config.get("dataset") or {}
+    if run.folder is None or not dataset.get("root"):
+        return {}
+    if "shapes" in dataset:  # made by these numbers, wherever it lies
+        return {key: f"dataset.shapes.{key}={value}" for key, value in dataset["shapes"].items()}
+    # As the job found it: relative to its own folder.
+    root = (run.folder / str(dataset["root"])).resolve()
+    return {"dataset.root": f"dataset.root={root}"}
 
 
 def _tried(runs: Sequence[RunRecord]) -> dict[str, frozenset[str]]:

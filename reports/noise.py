@@ -8,6 +8,7 @@ from scipy import stats
 
 from reports.ranking import row_key
 from reports.records import RunRecord
+from reports.same_recipe import distinct
 from reports.table import Cell, Row, Table, Tone
 
 CONFIDENCE = 0.95
@@ -47,7 +48,7 @@ def seed_noise(values: Mapping[str, Sequence[float]]) -> SeedNoise | None:
 
 def mute_noise(table: Table, runs: Sequence[RunRecord]) -> Table:
     """Return a table of jobs in which numbers no further from the best than noise are muted, and a note says so."""
-    recipes = {row_key(run): run.recipe for run in runs if run.recipe}
+    recipes = {row_key(run): run.recipe for run in distinct(runs) if run.recipe}
     rows, told = list(table.rows), []
     for column, heading in enumerate(table.columns):
         best = max((value for row in rows if (value := _number(row, column, Tone.BEST)) is not None), default=None)

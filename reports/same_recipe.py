@@ -1,11 +1,12 @@
 """Runs that differ in nothing but their seed, side by side: what a report calls an arm where no hypothesis names it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.ranking import VAL_AP_50, ranked, row_key
 from reports.records import RunRecord
 from runners.contract.naming import GROUPS
+from runners.contract.states import JobState
 
 # Columns that tell arms apart, beside the chosen options; those that follow from others say nothing of their own.
 _SETTINGS = ("n_epochs", "batch_size", "precision", "lr", "fold")
@@ -39,9 +40,8 @@ class Arm:
 def find_arms(runs: Sequence[RunRecord]) -> list[Arm]:
     """Return the recipes of these runs that have a result, the best val mAP50 in the mean of its runs first."""
     members: dict[str, list[RunRecord]] = {}
-    for run in ranked(runs):
-        if run.has_result:
-            members.setdefault(run.recipe or row_key(run), []).append(run)
+    for run in distinct(ranked(runs)):
+        members.setdefault(run.recipe or row_key(run), []).append(run)
     firsts = [found[0] for found in members.values()]
     names = [_name(run, _telling(firsts)) for run in firsts]
     # Where options do not tell all of them apart, titles do.
@@ -51,6 +51,16 @@ def find_arms(runs: Sequence[RunRecord]) -> list[Arm]:
         names = [f"{name} · {row_key(run)}" for name, run in zip(names, firsts, strict=True)]
     arms = [Arm(name, tuple(found)) for name, found in zip(names, members.values(), strict=True)]
     return sorted(arms, key=lambda arm: -1.0 if arm.mean_ap is None else -arm.mean_ap - 2.0)
+
+
+def distinct(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return the finished runs, each seed of a recipe once: a reused run stands for one that may be there itself."""
+    finished = [run for run in runs if run.has_result]
+    first: dict[tuple[str, str], RunRecord] = {}
+    for run in sorted(finished, key=lambda run: run.state is JobState.REUSED):
+        first.setdefault((run.recipe or row_key(run), run.params.get("seed", "")), run)
+    kept = {row_key(run) for run in first.values()}
+    return [run for run in finished if row_key(run) in kept]
 
 
 def _telling(runs: Sequence[RunRecord]) -> list[str]:

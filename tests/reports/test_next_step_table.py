@@ -55,3 +55,9 @@ def test_steps_stand_with_evidence_and_a_line_to_paste(diagnosed: Report) -> Non
     words = shlex.split(command)
     assert words[:2] == ["detsweep", "train"]
     assert {"backbone=resnet101", "image_size=512px,1024px", "seed=0,1,2"} < set(words)
+
+
+def test_without_a_known_command_the_data_are_named_too(tmp_path: Path) -> None:
+    words = overrides_of(run_of(tmp_path), ())
+    assert words[-1] == "dataset.root=/home/somebody/blood cells"
+    assert {"dataset=coco", "backbone=resnet101"} < set(words)

@@ -6,6 +6,7 @@ from pathlib import Path
 from reports.read import read_runs
 from reports.records import RunRecord
 from reports.same_recipe import find_arms
+from runners.contract.states import JobState
 from tests.reports.sweep_writing import WrittenJob, write_sweep
 
 
@@ -41,3 +42,11 @@ def test_one_arm_has_its_title_and_recipes_that_are_not_known_stand_alone(tmp_pa
     assert [arm.name for arm in find_arms([run])] == [run.title]
     twins = [replace(run, recipe=""), replace(run, recipe="", job_id="0002")]
     assert len({arm.name for arm in find_arms(twins)}) == 2
+
+
+def test_a_run_and_one_that_points_to_it_are_one(tmp_path: Path) -> None:
+    (run,) = runs_of(tmp_path, WrittenJob())
+    reused = replace(run, sweep_id="later", state=JobState.REUSED)
+    assert [arm.runs for arm in find_arms([reused, run])] == [(run,)]
+    other = replace(reused, params={**run.params, "seed": "1"})
+    assert len(find_arms([other, run])[0].runs) == 2
