@@ -135,6 +135,9 @@ def outlook(effect: Effect, margin: float, alpha: float, n_images: int) -> Outlo
         n_images: of the evaluation set.
     """
     image_noise = _NORMAL_95 * math.sqrt(effect.image_variance)
+    if effect.is_by_fold:
+        # Folds are no seeds: what more of these would do cannot be told from one in each.
+        return Outlook(None, image_noise, None)
     if not effect.seeds_unknown:
         for n_seeds in range(max(MIN_SEEDS, effect.fewest_seeds + 1), MOST_SEEDS + 1):
             if max(_chances(effect, margin, alpha, n_seeds)) >= POWER:

@@ -8,7 +8,7 @@ Gallas & Hillis 2012, Acad Radiol 19:1508): seeds are the readers, images the ca
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,7 @@ class Effect:
         block_differences: of each block.
         seeds_unknown: whether a cell has one run and nobody lends: the interval then knows of images only.
         donors: who lent, if anybody did.
+        is_by_fold: whether its noise is that of differences between folds, with one seed in each.
     """
 
     difference: float
@@ -150,6 +151,7 @@ class Effect:
     block_differences: tuple[float, ...]
     seeds_unknown: bool = False
     donors: Donors | None = None
+    is_by_fold: bool = False
 
     @property
     def fewest_seeds(self) -> int:
@@ -224,6 +226,31 @@ def paired_effect(treatment: Cell, baseline: Cell, n_groups: int) -> Effect:
     between = None if replicates is None else paired.image_mean()
     by_image = 0.0 if replicates is None or paired.n_seeds < 2 else paired.seed_by_image() / paired.n_seeds
     return _combined((paired.mean,), (term,), between, by_image, n_groups, math.isnan(term.variance), None)
+
+
+def fold_effect(pooled: Effect, differences: Sequence[float]) -> Effect:
+    """Return an effect whose noise is told by folds: one seed in each says nothing of seeds, but folds differ.
+
+    The folds' images are their own, and so are their runs: the spread of their differences holds the noise of seeds,
+    of images, and of the training images that they do not share.
+
+    Args:
+        pooled: the effect on all images together, its seeds unknown.
+        differences: of each fold; at least two.
+    """
+    n_folds = len(differences)
+    spread = float(np.var(differences, ddof=1))
+    term = SeedTerm(spread, n_folds - 1, n_folds, 1.0)
+    return replace(
+        pooled,
+        variance=max(term.share, pooled.floor),
+        df=float(n_folds - 1),
+        image_variance=0.0,
+        terms=(term,),
+        block_differences=tuple(differences),
+        seeds_unknown=False,
+        is_by_fold=True,
+    )
 
 
 def _combined(

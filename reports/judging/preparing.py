@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from reports.judging.arms import CellKey, CellRuns, by_key
 from reports.judging.cell_values import MeasuredCell, measure
 from reports.judging.decision import too_few
-from reports.judging.effect import Cell, Effect, effect, pool_donors
+from reports.judging.effect import Cell, Effect, effect, fold_effect, pool_donors
 from reports.judging.fairness import Difference, differences, is_pruned
+from reports.judging.folds import FOLD, is_pooled, measure_out_of_fold, without_fold
 from reports.records import RunRecord
 from runners.contract.hypothesis import Comparison, Hypothesis, Question
 
@@ -115,20 +116,39 @@ def prepare(
     """
     claims: list[tuple[Question, tuple[PreparedStep, ...]]] = []
     for question in hypothesis.questions:
-        measured = {cell.key: measure(question, cell) for cell in cells}
-        lent = [measure(question, cell).cell for cell in lenders]
+        measured = _measured(hypothesis, question, cells)
+        # The noise of single folds is not that of all together.
+        lent = [] if is_pooled(hypothesis, question) else [measure(question, cell).cell for cell in lenders]
         known = _Known(hypothesis, by_key(cells), measured, lent, versions, others)
         steps = tuple(_step(known, question, comparison) for comparison in hypothesis.comparisons)
         claims += [(question, steps)] if hypothesis.is_ordered else [(question, (step,)) for step in steps]
     return Prepared(hypothesis, tuple(cells), tuple(PreparedClaim(*claim, hypothesis.is_ordered) for claim in claims))
 
 
+def _measured(hypothesis: Hypothesis, question: Question, cells: Sequence[CellRuns]) -> dict[CellKey, MeasuredCell]:
+    """Return the metric of each place; where folds are pooled, of each place with all its folds."""
+    if not is_pooled(hypothesis, question):
+        return {cell.key: measure(question, cell) for cell in cells}
+    folds: dict[CellKey, list[CellRuns]] = {}
+    for cell in cells:
+        folds.setdefault(without_fold(hypothesis, cell.key), []).append(cell)
+    return {key: measure_out_of_fold(question, key, members) for key, members in folds.items()}
+
+
 def _step(known: _Known, question: Question, comparison: Comparison) -> PreparedStep:
     cells, measured = known.cells, known.measured
     blocks = list(dict.fromkeys(key.block for key in cells))
     sides = [[CellKey(arm, block) for block in blocks] for arm in (comparison.treatment, comparison.baseline)]
-    missing = [key for side in sides for key in side if key not in measured or measured[key].cell.n_seeds == 0]
-    left_out = tuple(line for side in sides for key in side if key in measured for line in measured[key].left_out)
+    pools = is_pooled(known.hypothesis, question)
+    # Where folds are pooled, these are fewer.
+    places = [
+        list(dict.fromkeys(without_fold(known.hypothesis, key) for key in side)) if pools else side for side in sides
+    ]
+    missing = [key for side in sides for key in side if key not in cells or not cells[key].runs]
+    missing = missing or [
+        key for side in places for key in side if key not in measured or measured[key].cell.n_seeds == 0
+    ]
+    left_out = tuple(line for side in places for key in side if key in measured for line in measured[key].left_out)
     fewest = tuple(min((len(cells[key].runs) if key in cells else 0) for key in side) for side in sides)
     step = PreparedStep(comparison, (fewest[0], fewest[1]), left_out=left_out)
     if missing:
@@ -136,7 +156,7 @@ def _step(known: _Known, question: Question, comparison: Comparison) -> Prepared
         return replace(step, problem=f"no finished run of {names}")
     if is_pruned([cells[key] for side in sides for key in side]):
         return replace(step, problem="runs were pruned by their numbers: what is left of an arm cannot be judged")
-    treated, base = ([measured[key] for key in side] for side in sides)
+    treated, base = ([measured[key] for key in side] for side in places)
     if any(one.evaluated_on != other.evaluated_on for one, other in zip(treated, base, strict=True)):
         return replace(step, problem="the arms were evaluated on different images")
     found = {
@@ -161,7 +181,20 @@ def _step(known: _Known, question: Question, comparison: Comparison) -> Prepared
     if n_objects is not None and too_few(n_objects, n_groups):
         return replace(step, problem=f"{n_objects} objects in {n_groups} images; 20 in 12 are needed to judge")
     whole = _oriented(question, [cell.cell for cell in treated], [cell.cell for cell in base])
-    return replace(step, effect=effect(*whole, n_groups, pool_donors([*own, *known.lent])))
+    found_effect = effect(*whole, n_groups, pool_donors([*own, *known.lent]))
+    if pools and found_effect.seeds_unknown:
+        found_effect = fold_effect(found_effect, _by_fold(known, question, sides))
+    return replace(step, effect=found_effect)
+
+
+def _by_fold(known: _Known, question: Question, sides: Sequence[Sequence[CellKey]]) -> list[float]:
+    """Return the difference in each fold, the mean over all other blocks."""
+    at = list(known.hypothesis.blocks).index(FOLD)
+    found: dict[str, list[float]] = {}
+    for one, other in zip(*sides, strict=True):
+        means = [measure(question, known.cells[key]).cell.mean for key in (one, other)]
+        found.setdefault(one.block[at], []).append(means[0] - means[1])
+    return [sum(differences) / len(differences) for differences in found.values()]
 
 
 def _oriented(question: Question, treated: list[Cell], base: list[Cell]) -> tuple[list[Cell], list[Cell]]:

@@ -1,7 +1,7 @@
 """What one run reaches on an evaluation set, and would reach on sets drawn anew: computed once, kept beside the run."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,14 +75,34 @@ def run_values(job: JobFolder, split: Split, on: EvaluationSet) -> RunValues:
         UserError: the predictions are missing or damaged.
     """
     predictions = predictions_of(job, split)
-    key = f"{VERSION} {sha256_of(predictions)} {on.fingerprint} {on.group_by}"
-    kept = job.path / FOLDER / f"{split}_values.npz"
+
+    def matches() -> Matches:
+        found = matches_of(predictions, on)
+        _keep_matches(job.path / FOLDER / f"{split}_matches.npz", found)
+        return found
+
+    key = f"{sha256_of(predictions)} {on.fingerprint} {on.group_by}"
+    return kept_or_computed(job, f"{split}_values.npz", key, matches, split, on)
+
+
+def kept_or_computed(
+    job: JobFolder, name: str, key: str, matches: Callable[[], Matches], split: Split, on: EvaluationSet
+) -> RunValues:
+    """Return metrics under all weightings, from what is kept beside a run or else computed, and kept then.
+
+    Args:
+        job: the run's folder.
+        name: of the file that they are kept in.
+        key: what they were computed from; another one, and they are computed anew.
+        matches: gives what they are computed from.
+        split: val or test.
+        on: the images.
+    """
+    kept, key = job.path / FOLDER / name, f"{VERSION} {key}"
     known = _read(kept, key)
     if known is None:
-        matches = matches_of(predictions, on)
-        known = _computed(matches, split, on)
+        known = _computed(matches(), split, on)
         _keep(kept, key, known)
-        _keep_matches(job.path / FOLDER / f"{split}_matches.npz", matches)
     return known
 
 

@@ -66,6 +66,8 @@ def step_words(step: JudgedStep) -> str:
     told += f" ({level} interval, {seeds} seed{'s' if seeds != '1' else ''} each)"
     if step.verdict.reason:
         told += f"; {step.verdict.reason}"
+    if step.verdict.effect.is_by_fold:
+        told += "; noise as between folds, one seed in each"
     donors = step.verdict.effect.donors
     if donors is not None:
         told += f"; seed noise partly borrowed from {donors.n_arms} arms"
@@ -78,7 +80,7 @@ def outlook_words(step: JudgedStep) -> str:
         return ""
     if step.outlook.n_seeds is not None:
         return f"{step.outlook.n_seeds} seeds in each arm would probably decide"
-    if step.verdict.effect.seeds_unknown or min(step.n_seeds) < 3:
+    if step.verdict.effect.is_by_fold or step.verdict.effect.seeds_unknown or min(step.n_seeds) < 3:
         return "3 seeds in each arm are the least that can decide"
     noise = signed(step.outlook.image_noise, step.question).lstrip("+")
     told = f"seeds will not decide: image noise alone is ±{noise}{unit_words(step.question)}"
@@ -140,4 +142,5 @@ def _seeds_wanted(step: JudgedStep) -> int | None:
         return None
     if step.outlook.n_seeds is not None:
         return step.outlook.n_seeds
-    return 3 if step.verdict.effect.seeds_unknown or min(step.n_seeds) < 3 else None
+    effect = step.verdict.effect
+    return 3 if effect.is_by_fold or effect.seeds_unknown or min(step.n_seeds) < 3 else None
