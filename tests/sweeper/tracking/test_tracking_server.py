@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptResult
 from runners.contract.states import AttemptOutcome, JobState
+from sweeper.cli import main
 from sweeper.tracking.shipper import TrackingSettings
 from sweeper.tracking.tracking import Tracker
 from tests.sweeper.tracked_sweep import make_sweep, points, run_of, tracked_job, tracking, write_epoch
@@ -170,3 +171,49 @@ def test_the_end_of_a_sweep_does_not_wait_for_a_server_that_is_away(
     began = time.monotonic()
     assert tracker.close(timeout_s=60) == 1
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.browser
+def test_the_page_of_a_store_opens_on_the_comparison(
+    server_uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip(f"no Chromium at {chromium}")
+    from playwright.sync_api import sync_playwright
+
+    client = MlflowClient(server_uri)
+    experiment_id = client.create_experiment("compared")
+    for sweep_id in ("first", "second"):
+        for number, backbone in enumerate(("resnet50", "swin_t")):
+            tags = {"detsweep.kind": "job", "detsweep.sweep": sweep_id}
+            run_id = client.create_run(experiment_id, run_name=f"{sweep_id} {backbone}", tags=tags).info.run_id
+            client.log_param(run_id, "backbone", backbone)
+            client.log_param(run_id, "neck", "fpn")
+            client.log_metric(run_id, "best/val/bbox_mAP_50", 0.25 + 0.25 * number)
+    client.create_run(experiment_id, run_name="the sweep itself", tags={"detsweep.kind": "sweep"})
+    asked = [f"tracking.uri={server_uri}", "tracking.experiment=compared", f"output_dir={tmp_path}"]
+    assert main(["ui", *asked]) == 0
+    address = capsys.readouterr().out.split()[-1]
+    assert address.startswith(f"{server_uri}/#/experiments/{experiment_id}/runs?")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1800, "height": 900})
+        page.goto(address)
+        page.get_by_text("Group: second").wait_for(timeout=60_000)
+        assert page.get_by_text("Group: first").count() == 1
+        headings = dict.fromkeys(page.locator("[role=columnheader]").all_inner_texts())
+        assert [name for name in headings if name in ("backbone", "neck", "best/val/bbox_mAP_50")] == [
+            "backbone",
+            "best/val/bbox_mAP_50",
+        ]
+        assert page.get_by_text("the sweep itself").count() == 0
+        rows = page.locator(".ag-center-cols-container [role=row]").all_inner_texts()
+        found = [row.split() for row in rows]
+        assert [row for row in found if row and row[0] in ("swin_t", "resnet50")] == [
+            ["swin_t", "0.5"],
+            ["resnet50", "0.25"],
+        ] * 2
+        browser.close()
+    assert main(["ui", f"tracking.uri={server_uri}", "tracking.experiment=compaerd"]) == 2
+    assert "names one of" in capsys.readouterr().err
