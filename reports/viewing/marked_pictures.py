@@ -10,7 +10,7 @@ from reports.viewing.selection import Item
 from reports.viewing.view import View
 
 # A close-up shows so many times the longer side of the box, and no less than so much of the image.
-AROUND, LEAST_PX = 3.0, 48
+AROUND, LEAST_PX = 4.0, 64
 # Further in, pixels are all there is to see.
 MAX_SCALE = 16
 # A label and a detection stand right at the box; the ring keeps clear of them.
@@ -60,8 +60,10 @@ def draw_run(
     for x, y, width, height in rings:
         area = tuple(scale * side for side in (x - left, y - top, x - left + width, y - top + height))
         _draw_ring(picture, area)  # type: ignore[arg-type]
-    # Over the rings, which hide no name.
-    draw_on(picture, [_moved(box, left, top) for box in _boxes(view, run, image, min_score)], scale, view.class_names)
+    moved = [_moved(box, left, top) for box in _boxes(view, run, image, min_score)]
+    # Over the rings, so that no name is hidden; the name of a box that is out of sight would stand at the edge.
+    seen = [box for box in moved if _is_seen(box, picture.width / scale, picture.height / scale)]
+    draw_on(picture, seen, scale, view.class_names)
     return picture
 
 
@@ -97,6 +99,11 @@ def _boxes(view: View, run: int | None, image: int, min_score: float) -> list[Dr
 def _moved(box: DrawnBox, left: float, top: float) -> DrawnBox:
     x, y, width, height = box.xywh
     return DrawnBox((x - left, y - top, width, height), box.label, box.score, box.is_truth)
+
+
+def _is_seen(box: DrawnBox, width: float, height: float) -> bool:
+    x, y, box_width, box_height = box.xywh
+    return x < width and y < height and x + box_width > 0 and y + box_height > 0
 
 
 def _around(box: Area, size: tuple[int, int], scale: float) -> Area:

@@ -16,7 +16,7 @@ from reports.viewing.view import LETTERS, SIZES, View, ViewFiles, open_view
 from reports.viewing.words import item_words
 from runners.contract.errors import UserError
 
-N_WORDS = 8
+N_WORDS = 6
 PAGE_SIZES = (6, 12, 24)
 N_KEPT_PICTURES = 500
 PICTURE_PX, WIDE_PICTURE_PX = 900, 1200

@@ -1,9 +1,14 @@
 """A ring stands around what is told, a close-up shows its surroundings, and names stay readable over both."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from reports.box_pictures import DrawnBox
 from reports.diagnosis.findings import ErrorType
+from reports.viewing import marked_pictures
 from reports.viewing.marked_pictures import RING, draw_run, item_box
 from reports.viewing.selection import Question, Wanted, select
 from reports.viewing.view import View
@@ -38,15 +43,26 @@ def test_a_detection_below_the_score_is_not_drawn(view: View) -> None:
     assert differs[1].max() < 300
 
 
-def test_a_close_up_shows_the_first_finding_and_what_is_around_it(view: View) -> None:
+def test_a_close_up_shows_the_first_finding_and_only_what_is_around_it(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (item,) = select(view, Wanted(Question.FOUND_BY_B)).items_of(0)
-    whole = draw_run(view, 1, 0, [item], 0.3, 640)
-    near = draw_run(view, 1, 0, [item], 0.3, 640, is_close_up=True)
+    monkeypatch.setattr(marked_pictures, "AROUND", 1.2)
+    drawn: list[set[str]] = []
+    draw = marked_pictures.draw_on
+
+    def note(picture: Image.Image, boxes: Sequence[DrawnBox], scale: float, classes: Sequence[str]) -> None:
+        drawn.append({box.label for box in boxes})
+        draw(picture, boxes, scale, classes)
+
+    monkeypatch.setattr(marked_pictures, "draw_on", note)
+    whole = draw_run(view, 1, 2, [item], 0.3, 640)
+    near = draw_run(view, 1, 2, [item], 0.3, 640, is_close_up=True)
     assert near.size == (640, 640)
-    green = [
-        int((np.abs(np.asarray(each).astype(int) - (60, 90, 60)) < 12).all(axis=2).sum()) for each in (whole, near)
-    ]
-    assert green[1] > 1.05 * green[0] * (640 / whole.width) ** 2 > 0
+    green = [np.abs(np.asarray(each).astype(int) - (60, 90, 60)).max(axis=2) < 12 for each in (whole, near)]
+    assert green[1].sum() > 3 * green[0].sum() > 0
+    # The ring in the other corner is out of sight, and so is its name.
+    assert drawn == [{"ring", "disc"}, {"disc"}]
 
 
 def test_labels_alone_are_drawn_without_a_run(view: View) -> None:
