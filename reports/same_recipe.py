@@ -1,5 +1,6 @@
 """Runs that differ in nothing but their seed, side by side: what a report calls an arm where no hypothesis names it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,8 +34,13 @@ class Arm:
     @property
     def mean_ap(self) -> float | None:
         """The mean val mAP50 of its runs, each at its best epoch, 0-1; None where none was scored."""
-        known = [ap for run in self.runs if (ap := run.at_best(VAL_AP_50)) is not None]
+        known = val_aps(self.runs)
         return sum(known) / len(known) if known else None
+
+
+def val_aps(runs: Iterable[RunRecord]) -> list[float]:
+    """Return the val mAP50 of those runs that were scored, each at its best epoch, 0-1."""
+    return [ap for run in runs if (ap := run.at_best(VAL_AP_50)) is not None and math.isfinite(ap)]
 
 
 def find_arms(runs: Sequence[RunRecord]) -> list[Arm]:

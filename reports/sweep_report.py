@@ -7,6 +7,7 @@ from pathlib import Path
 from reports.csv_file import csv_runs, csv_table
 from reports.diagnosed_runs import diagnose_runs
 from reports.displayed import displayed_tables
+from reports.figures.drawing import Drawing
 from reports.figures.files import FOLDER, write_figures
 from reports.figures.report_figures import draw_figures
 from reports.first_screen.screen import FirstScreen, first_screen, markdown_screen
@@ -106,7 +107,7 @@ def write_runs(runs: RunSet, verdicts: Sequence[SweepVerdicts], out: Path, displ
     for name, text in tables:
         write_text(out / name, text)
     behind = (*closing, *displayed)
-    write_text(out / MARKDOWN, _markdown(runs, screen, leading, sections, behind))
+    write_text(out / MARKDOWN, _markdown(runs, screen, leading, sections, behind, figures.files))
     write_text(out / PAGE, html_page(runs, screen, sections, figures, leading, displayed, closing))
     return Report(
         title=runs.title,
@@ -141,11 +142,17 @@ def _judged_runs(verdicts: SweepVerdicts) -> list[RunRecord]:
 
 
 def _markdown(
-    runs: RunSet, screen: FirstScreen, leading: Sequence[Table], sections: Sequence[Section], behind: Sequence[Table]
+    runs: RunSet,
+    screen: FirstScreen,
+    leading: Sequence[Table],
+    sections: Sequence[Section],
+    behind: Sequence[Table],
+    figures: Sequence[Drawing],
 ) -> str:
     parts = [f"# {markdown_text(runs.title)}\n", markdown_screen(screen), *map(markdown_table, leading)]
     for section in sections:
         parts.append(f"{markdown_text(section.title)}\n")
         parts += [markdown_table(table) for table in section.tables]
     parts += [markdown_table(table) for table in behind]
+    parts += [f"![{markdown_text(figure.title)}]({FOLDER}/{figure.name}.png)\n" for figure in figures]
     return "\n".join(parts)

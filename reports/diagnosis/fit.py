@@ -157,7 +157,7 @@ def _conclude(run: FitReport, limits: FitLimits, has_diverged: bool) -> tuple[Fi
             f"and val AP50 {_points(run.ap_fall)} points below its best"
         )
     if run.train_ap is not None and run.train_ap < limits.low_train_ap:
-        loss = "" if run.loss_fall is None else f"; training loss fell by {run.loss_fall:.0%} into the last quarter"
+        loss = "" if run.loss_fall is None else f"; training loss {_moved(run.loss_fall)} into the last quarter"
         return Fit.UNDERFITTING, f"train AP50 is {_points(run.train_ap)}{loss}"
     if run.val_ap is None:
         if run.loss_fall is not None and run.loss_fall >= limits.falling_loss:
@@ -234,6 +234,10 @@ def _fall(losses: Sequence[float]) -> float | None:
     last, before = losses[-n_last:], losses[-2 * n_last : -n_last]
     mean_before = sum(before) / len(before)
     return (mean_before - sum(last) / n_last) / mean_before if mean_before > 0 else None
+
+
+def _moved(fall: float) -> str:
+    return f"{'fell' if fall >= 0 else 'rose'} by {abs(fall):.0%}"
 
 
 def _points(fraction: float) -> str:

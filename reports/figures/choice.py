@@ -15,8 +15,8 @@ from reports.judging.decision import MIN_SEEDS
 from reports.judging.judge import JudgedStep
 from reports.judging.wording import effect_words, metric_words
 from reports.price_table import COSTS
-from reports.ranking import VAL_AP_50
 from reports.records import RunRecord
+from reports.same_recipe import distinct, val_aps
 from reports.section import Section
 from reports.verdicts import SweepVerdicts
 from runners.contract.naming import GROUPS
@@ -35,7 +35,7 @@ def effect_figures(verdicts: Sequence[SweepVerdicts]) -> list[Drawing]:
         if found.judged is not None
         for claim in found.judged.claims
         for step in claim.steps
-        if step.verdict is not None
+        if step.verdict is not None and np.isfinite(step.verdict.interval).all()
     ]
     units: dict[str, list[JudgedStep]] = {}
     for step in steps:
@@ -82,7 +82,7 @@ def _arms(section: Section) -> Iterator[Drawing]:
 
 
 def _value_row(name: str, runs: Sequence[RunRecord]) -> DotRow:
-    values = np.array([100 * ap for run in runs if (ap := run.at_best(VAL_AP_50)) is not None])
+    values = 100 * np.array(val_aps(runs))
     interval, mean = None, float(values.mean())
     if len(values) >= MIN_SEEDS:
         half = stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
@@ -92,7 +92,7 @@ def _value_row(name: str, runs: Sequence[RunRecord]) -> DotRow:
 
 def _axes(section: Section) -> Iterator[Drawing]:
     """Yield the runs by value of each axis, where there are several axes."""
-    runs = [run for run in section.runs if run.has_result and run.at_best(VAL_AP_50) is not None]
+    runs = [run for run in distinct(section.runs) if val_aps([run])]
     axes = {group: {run.params[group] for run in runs if group in run.params} for group in GROUPS}
     varied = [group for group, values in axes.items() if len(values) > 1]
     rows = [
@@ -106,7 +106,7 @@ def _axes(section: Section) -> Iterator[Drawing]:
 
 
 def _spread_row(name: str, runs: Sequence[RunRecord], number: int) -> DotRow:
-    values = [100 * ap for run in runs if (ap := run.at_best(VAL_AP_50)) is not None]
+    values = [100 * ap for ap in val_aps(runs)]
     mean = sum(values) / len(values)
     return DotRow(name, mean, None, values, f"{mean:.1f}", f"c{number % N_COLOURS + 1}")
 

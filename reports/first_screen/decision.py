@@ -18,8 +18,7 @@ from reports.judging.wording import (
 )
 from reports.noise import SeedNoise, seed_noise
 from reports.price_table import cost_points
-from reports.ranking import VAL_AP_50
-from reports.same_recipe import Arm
+from reports.same_recipe import Arm, val_aps
 from reports.section import Section
 from reports.table import ap_cell
 from reports.tables import TEST_AP_50
@@ -161,9 +160,7 @@ def _named(arm: Arm) -> str:
 
 def arm_noise(section: Section) -> SeedNoise | None:
     """Return how much val mAP50 differs between seeds of this data set, in 0-1; None if that is not known."""
-    values = {
-        arm.arm.name: [ap for run in arm.arm.runs if (ap := run.at_best(VAL_AP_50)) is not None] for arm in section.arms
-    }
+    values = {arm.arm.name: val_aps(arm.arm.runs) for arm in section.arms}
     return seed_noise(values)
 
 
