@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from runners.contract.evaluations import EvaluationResult
 from runners.contract.folder import SweepFolder
 from sweeper.cli import main
 from tests.reports.viewing.viewed_sweep import write_viewed_sweep
@@ -83,6 +84,23 @@ def test_runs_on_other_images_and_data_without_labels_are_refused(
     labels.write_text(labels.read_text().partition('"annotations"')[0] + '"annotations": [], "categories": []}')
     assert view(sweep, "1") == 2
     assert "labels in" in capsys.readouterr().err
+
+
+def test_a_stored_evaluation_and_a_run_of_others_are_looked_at(tmp_path: Path) -> None:
+    sweep = write_viewed_sweep(tmp_path)
+    first, second = sweep.all_jobs()
+    flip = first.evaluation("val_flip")
+    flip.path.mkdir(parents=True)
+    EvaluationResult({}, 8, 0).write(flip)
+    flip.detections.write_text("[]")
+    flip.config.write_text(first.config.read_text())
+    assert view(sweep, "1", "1:flip", f"html={tmp_path / 'flip.html'}") == 0
+    assert "0 of 16" in (tmp_path / "flip.html").read_text(encoding="utf-8")
+    # What others trained has one checkpoint, and predictions of that alone.
+    second.imported.write_text("{}")
+    (second.predictions / "a1_val_last.json").rename(second.predictions / "a1_val_best.json")
+    assert view(sweep, "2", f"html={tmp_path / 'theirs.html'}") == 0
+    assert "disc where nothing is labelled (0.60)" in (tmp_path / "theirs.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture
