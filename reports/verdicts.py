@@ -9,8 +9,10 @@ from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, jud
 from reports.judging.looks import Look, judge_in_looks, replay_looks
 from reports.judging.noise_floor import N_SEEDS, NoiseFloor, noise_floor
 from reports.judging.wording import (
+    bound_words,
     claim_words,
     effect_words,
+    level_words,
     look_words,
     metric_words,
     more_seeds,
@@ -162,17 +164,18 @@ def _claim_notes(judged: JudgedHypothesis) -> Iterator[str]:
     )
     yield f"{hypothesis.name}: {hypothesis.claim} What matters: {margins}."
     for claim in judged.claims:
-        yield from _lines_of(claim)
+        yield from _lines_of(claim, hypothesis.confidence)
 
 
-def _lines_of(claim: JudgedClaim) -> Iterator[str]:
+def _lines_of(claim: JudgedClaim, confidence: float) -> Iterator[str]:
     if claim.is_ordered and len(claim.steps) > 1:
         yield f"{metric_words(claim.question.metric)}: {claim_words(claim)}"
     for step in claim.steps:
         arms = f"{step.comparison.treatment} over {step.comparison.baseline}, {metric_words(step.question.metric)}"
-        told = look_words(claim, step)
-        if told:
-            yield f"{arms}: {told}"
+        looked = look_words(claim, step)
+        for told in (looked or level_words(step, confidence), bound_words(step)):
+            if told:
+                yield f"{arms}: {told}"
         if step.verdict is not None and step.verdict.reason:
             yield f"{arms}: {step.verdict.reason}"
         told = outlook_words(step)

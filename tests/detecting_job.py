@@ -21,7 +21,8 @@ def run_attempt(folder: AttemptFolder) -> int:
     config = yaml.safe_load(folder.job.config.read_text(encoding="utf-8"))
     dataset, seed = config["dataset"], int(config["seed"])
     truth = json.loads((folder.job.path / dataset["root"] / dataset["val"]["ann_file"]).read_text(encoding="utf-8"))
-    draw = np.random.default_rng([seed, round(1000 * config["optimizer"]["lr"])])
+    fold = [] if config.get("fold") is None else [int(config["fold"]) + 1]
+    draw = np.random.default_rng([seed, round(1000 * config["optimizer"]["lr"]), *fold])
     rate = config["optimizer"]["lr"] + draw.normal(0, SEED_SD)
     found = [
         {"score": float(draw.uniform(0.3, 1.0)), **{key: entry[key] for key in ("image_id", "category_id", "bbox")}}

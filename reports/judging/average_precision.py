@@ -15,10 +15,11 @@ from scipy import sparse
 from reports.judging.matches import Matches, class_slices, is_set
 from reports.judging.matching import IOU_THRESHOLDS
 
+_ALL_BITS = (1 << len(IOU_THRESHOLDS)) - 1
 # The recalls at which precision is read, to the last bit as pycocotools has them.
 _RECALLS = np.linspace(0.0, 1.0, 101)
 # So many weightings at a time stay within the processor's caches.
-_CHUNK = 125
+_CHUNK = 64
 
 
 def average_precision(matches: Matches, weights: NDArray[np.float64], n_threads: int = 1) -> NDArray[np.float64]:
@@ -65,7 +66,8 @@ def _of_class(
         weights: (N, J).
     """
     values = np.zeros((len(IOU_THRESHOLDS), weights.shape[1]))
-    is_event = matched != 0
+    # What is ignored at every threshold is nothing, matched or not: most of what finds an object of another size.
+    is_event = (matched != 0) & (ignored != _ALL_BITS)
     if not is_event.any():
         return values
     events = weights[image[is_event]]

@@ -9,6 +9,7 @@ from runners.contract.hypothesis import LOOKS, Question, is_average_precision, i
 
 _METRICS = {"bbox_mAP": "mAP", "bbox_mAP_50": "mAP50", "bbox_mAP_75": "mAP75"}
 _SIZES = {"bbox_mAP_s": "AP small", "bbox_mAP_m": "AP medium", "bbox_mAP_l": "AP large"}
+_SAME_LEVEL = 1e-9
 _CLASS = "bbox_mAP_class/"
 _ERROR = "error_"
 
@@ -66,6 +67,8 @@ def step_words(step: JudgedStep) -> str:
     told += f" ({level} interval, {seeds} seed{'s' if seeds != '1' else ''} each)"
     if step.verdict.reason:
         told += f"; {step.verdict.reason}"
+    bound = bound_words(step)
+    told += f"; {bound}" if bound else ""
     if step.verdict.effect.is_by_fold:
         told += "; noise as between folds, one seed in each"
     donors = step.verdict.effect.donors
@@ -87,6 +90,23 @@ def outlook_words(step: JudgedStep) -> str:
     if step.outlook.n_images is not None:
         told += f"; about {step.outlook.n_images} images would"
     return told
+
+
+def bound_words(step: JudgedStep) -> str:
+    """Return what a claim that does not hold leaves open: a gain of at most the interval's upper end."""
+    if step.verdict is None or not step.verdict.word.is_refuted:
+        return ""
+    highest = step.verdict.interval[1]
+    if highest <= 0:
+        return "there is no gain"
+    return f"a gain of at most {signed(highest, step.question).lstrip('+')}{unit_words(step.question)}"
+
+
+def level_words(step: JudgedStep, confidence: float) -> str:
+    """Return the level of an interval that is not at the hypothesis' confidence, because several claims are judged."""
+    if step.verdict is None or abs(1 - step.verdict.alpha - confidence) < _SAME_LEVEL:
+        return ""
+    return f"{100 * (1 - step.verdict.alpha):.3g} % interval, as several claims are judged together"
 
 
 def look_words(claim: JudgedClaim, step: JudgedStep) -> str:

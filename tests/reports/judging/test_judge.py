@@ -9,7 +9,7 @@ from reports.judging.arms import find_cells, other_recipes
 from reports.judging.decision import Word
 from reports.judging.judge import JudgedHypothesis, judge, judge_family
 from reports.judging.preparing import prepare
-from reports.judging.wording import more_seeds, outlook_words, step_words
+from reports.judging.wording import bound_words, level_words, more_seeds, outlook_words, step_words
 from reports.records import RunRecord
 from runners.contract.hypothesis import Hypothesis, Question
 from runners.contract.remarks import Remark, RemarkKind
@@ -192,6 +192,20 @@ def test_an_order_needs_every_step_and_two_metrics_are_a_family(tmp_path: Path) 
     found = judged(write_arms(tmp_path / "family", {"fpn": 0.5, "pafpn": 0.9}), both)
     levels = sorted(claim.steps[0].verdict.alpha for claim in found.claims if claim.steps[0].verdict)
     assert levels == pytest.approx([0.025, 0.05])
+    told = sorted(level_words(claim.steps[0], both.confidence) for claim in found.claims)
+    assert told == ["", "97.5 % interval, as several claims are judged together"]
+
+
+def test_a_claim_that_does_not_hold_says_how_large_a_gain_may_be(tmp_path: Path) -> None:
+    (step,) = judged(write_arms(tmp_path / "worse", {"fpn": 0.9, "pafpn": 0.5})).claims[0].steps
+    assert step.word is Word.WORSE
+    assert bound_words(step) == "there is no gain"
+    generous = replace(CLAIM, questions=(Question("val/bbox_mAP_50", 0.5),))
+    (step,) = judged(write_arms(tmp_path / "same", {"fpn": 0.7, "pafpn": 0.7}), generous).claims[0].steps
+    assert step.word is Word.NO_RELEVANT_DIFFERENCE
+    assert step.verdict is not None
+    assert bound_words(step) == f"a gain of at most {100 * step.verdict.interval[1]:.1f} points"
+    assert bound_words(step) in step_words(step)
 
 
 def test_runs_on_other_images_are_not_compared(tmp_path: Path) -> None:
