@@ -20,6 +20,7 @@ from runners.contract.errors import UserError
 MAX_BYTES, WORDS_BYTES = 10_000_000, 500_000
 # Tried one after the other until a picture is small enough: longest side in pixels, quality.
 STEPS = ((640, 82), (640, 68), (512, 68), (512, 50), (384, 50), (256, 40))
+# Findings of an image that are told; more rings than these would hide what they are around.
 N_WORDS = 6
 
 
@@ -108,7 +109,7 @@ def _shown_image(view: View, told: TellingImage, min_score: float, allowed: int)
 def _source(view: View, run: int, told: TellingImage, min_score: float, allowed: int) -> str:
     for longest_px, quality in STEPS:
         try:
-            content = jpeg(draw_run(view, run, told.image, told.items, min_score, longest_px), quality)
+            content = jpeg(draw_run(view, run, told.image, told.items[:N_WORDS], min_score, longest_px), quality)
         except UserError:
             return ""
         if len(content) <= allowed:

@@ -16,6 +16,7 @@ from reports.viewing.view import LETTERS, SIZES, View, ViewFiles, open_view
 from reports.viewing.words import item_words
 from runners.contract.errors import UserError
 
+# Findings of an image that are told; more rings than these would hide what they are around.
 N_WORDS = 6
 PAGE_SIZES = (6, 12, 24)
 N_KEPT_PICTURES = 500
@@ -104,6 +105,7 @@ def _page(wanted: Wanted, n_images: int, page_size: int) -> int:
 
 def _show(view: View, told: str, wanted: Wanted, chosen: Selection, place: int, is_close_up: bool) -> None:
     image, items = chosen.images[place], chosen.items_of(place)
+    ringed = tuple(items[:N_WORDS])
     words = [item_words(view, item, wanted.min_score) for item in items]
     more = [f"and {len(words) - N_WORDS} more"] if len(words) > N_WORDS else []
     draw = st.cache_data(max_entries=N_KEPT_PICTURES, show_spinner=False)(_draw)
@@ -114,7 +116,7 @@ def _show(view: View, told: str, wanted: Wanted, chosen: Selection, place: int, 
         for letter, run, column in zip(LETTERS, range(len(view.runs)), st.columns(len(view.runs)), strict=False):
             with column:
                 try:
-                    picture = draw(view, told, run, image, tuple(items), wanted.min_score, longest_px, is_close_up)
+                    picture = draw(view, told, run, image, ringed, wanted.min_score, longest_px, is_close_up)
                 except UserError as error:
                     st.text("\n".join(error.lines()))
                     continue
