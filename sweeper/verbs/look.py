@@ -3,7 +3,6 @@
 Started by the sweep's controller when all of its jobs have ended (`sweeper.control.looks`).
 """
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from sweeper.planning.axes import Axes
 from sweeper.planning.plan import Plan
 from sweeper.planning.replicates import replicates
 from sweeper.stored.requests import ask
+from sweeper.stored.sweep_folder import UMASKS, set_umask
 from sweeper.view.wording import count
 
 _SEED = "seed"
@@ -45,6 +45,8 @@ def look(sweep: SweepFolder) -> str:
         return {**arm, **dict(zip(hypothesis.blocks, key.block, strict=True))}
 
     stored = read_stored(sweep, [])
+    # What this process writes is the sweep's, and no more open than that.
+    set_umask(UMASKS[stored.plan.settings["share"]])
     entry = str(stored.plan.settings["entry"])
     seeds = range(LOOKS[len(taken) + 1]) if wanted else range(0)
     new = replicates(stored.plan.jobs, [place(key) for key in wanted], seeds, entry)
@@ -58,8 +60,6 @@ def look(sweep: SweepFolder) -> str:
 
 def main() -> int:
     """Take one look; return 0, or 2 if the sweep cannot be read."""
-    # What this process writes is the sweep's, and no more open than that.
-    os.umask(0o077)
     try:
         print(look(SweepFolder(Path(sys.argv[1]))), flush=True)
     except UserError as error:
