@@ -83,12 +83,15 @@ def print_report(sweep: SweepFolder, console: Console) -> None:
 
 
 def try_report(sweep: SweepFolder, console: Console) -> None:
-    """Do the same at a sweep's end; what cannot be read is told, and changes nothing of what the sweep has achieved."""
+    """Do the same at a sweep's end; what goes wrong is told, and changes nothing of what the sweep has achieved."""
     try:
         print_report(sweep, console)
     except UserError as error:
         for line in error.lines():
             console.print(Text(line), soft_wrap=True)
+    except OSError as error:
+        told = f"note: report not written in {sweep.report}: {error.strerror}; detsweep report writes it again"
+        console.print(Text(told), soft_wrap=True)
 
 
 def _print(source: object, out: Path, console: Console) -> None:
