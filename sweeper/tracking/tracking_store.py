@@ -91,6 +91,8 @@ def page_lines(uri: str, experiment_id: str, run_ids: Sequence[str]) -> list[str
     if uri.startswith("http"):
         return [f"MLflow: {without_password(uri).rstrip('/')}/{page}"]
     program = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
-    # One worker and no job execution: a tenth of the memory, and nothing that runs code for whoever asks.
-    command = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {program} ui -w 1 --backend-store-uri {shlex.quote(uri)}"
+    # One worker and no job execution: a tenth of the memory, and nothing that runs code for whoever asks. A password is
+    # for the person to fill in: terminals are seen and logged.
+    shown = shlex.quote(without_password(uri))
+    command = f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {program} ui -w 1 --backend-store-uri {shown}"
     return [f"MLflow: {command}", f"then open http://127.0.0.1:5000/{page}"]
