@@ -15,11 +15,6 @@ for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     signal.signal(number, signal.SIG_DFL)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that tell whole stories: one of them at the end would leave the other core idle."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What detsweep remembers of this user is none of the tests' business."""

@@ -1,5 +1,6 @@
 """A command line in a process of its own, forked from one that has imported everything: a second less for each."""
 
+import gc
 import importlib
 import os
 import signal
@@ -72,6 +73,9 @@ class Forked:
 def _become(run: Callable[[], int], cwd: Path, env: Mapping[str, str], out: Path) -> None:
     """Carry out the command line in the forked child; never returns."""
     returncode = 1
+    # What pytest's process has left over stays so: a tensor in shared memory ends the process when it is collected here,
+    # where its descriptor is closed.
+    gc.freeze()
     try:
         os.setsid()
         os.chdir(cwd)
