@@ -73,8 +73,8 @@ class Forked:
 def _become(run: Callable[[], int], cwd: Path, env: Mapping[str, str], out: Path) -> None:
     """Carry out the command line in the forked child; never returns."""
     returncode = 1
-    # What pytest's process has left over stays so: a tensor in shared memory ends the process when it is collected here,
-    # where its descriptor is closed.
+    # What pytest's process has left over stays so: a tensor in shared memory would end this one when it is collected
+    # here, where its descriptor is closed.
     gc.freeze()
     try:
         os.setsid()
