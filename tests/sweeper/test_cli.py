@@ -3,7 +3,6 @@
 import importlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,14 +26,11 @@ def detsweep(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *words], cwd=folder, capture_output=True, text=True)
 
 
-def test_help_names_every_command_and_answers_at_once() -> None:
-    times = []
-    for _ in range(5):  # the quickest: what else runs on the machine is not the matter here
-        before = time.monotonic()
-        shown = detsweep(ROOT, "--help")
-        times.append(time.monotonic() - before)
-    assert min(times) < 0.3
-    assert shown.returncode == 0
+def test_help_names_every_command_and_imports_nothing_that_takes_long() -> None:
+    heavy = ("hydra", "yaml", "rich", "numpy", "mlflow", "torch")
+    code = f"import sys, sweeper.cli; sweeper.cli.main(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "[]"
     for verb, described in VERBS.items():
         assert f"  {verb} " in shown.stdout
         assert described.summary in shown.stdout
