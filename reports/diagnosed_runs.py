@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from reports.diagnosis.fit import VAL_AP_50, ArmFit, FitReport, judge_arm, judge_fit
+from reports.diagnosis.fit import TRAIN_AP_50, VAL_AP_50, ArmFit, FitReport, judge_arm, judge_fit
 from reports.diagnosis.run_diagnosis import RunDiagnosis, diagnose_run
 from reports.diagnosis.sizes import SizeRow
 from reports.diagnosis.tide import Diagnosis, mean_diagnosis
@@ -15,11 +15,10 @@ from reports.records import RunRecord
 from reports.same_recipe import Arm
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder
-from runners.contract.metrics import Split, metric
+from runners.contract.metrics import Split
 
 SPLIT: Split = "val"
 _N_THREADS = min(4, os.cpu_count() or 1)
-_TRAIN_AP_50 = metric("train", "bbox_mAP_50")
 
 
 @dataclass(frozen=True)
@@ -120,4 +119,4 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def run_fit(run: RunRecord) -> FitReport:
     """Return how one run learned."""
-    return judge_fit(run.curves, run.metrics.get(_TRAIN_AP_50), run.at_best(VAL_AP_50))
+    return judge_fit(run.curves, run.metrics.get(TRAIN_AP_50), run.at_best(VAL_AP_50))

@@ -16,8 +16,6 @@ _FUSE = {"wbf": fuse_weighted, "nms": suppress}
 _BOX_DECIMALS = 3  # of a pixel, as in stored predictions
 
 Detections = Sequence[Mapping[str, Any]]
-# Of each member: left, top, right, bottom, score.
-_Rows = list[list[list[float]]]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class _Search:
                 yield from self.problems(entry, f"{place}[{number}]")
 
     def _name_problems(self, value: Any, place: str) -> Iterator[str]:
-        registry = registry_of(place)
+        holder = registry_of(place)
         if isinstance(value, list | tuple):
             for number, entry in enumerate(value):
                 yield from self._name_problems(entry, f"{place}[{number}]")
@@ -77,16 +77,16 @@ class _Search:
         if not isinstance(value, str):
             yield f"unknown name in {place}: {value!r}; wanted the name of a part of MMDetection"
             return
-        allowed = self._hooks if registry == HOOKS else self._names
+        allowed = self._hooks if holder == HOOKS else self._names
         name = without_scope(value)
         if name in allowed:
-            problem = hook_problem(name, place) if registry == HOOKS else None
+            problem = hook_problem(name, place) if holder == HOOKS else None
             yield from [problem] if problem else []
             return
-        near = known_names(registry) if registry else allowed
+        near = known_names(holder) if holder else allowed
         nearest = difflib.get_close_matches(value.rpartition(".")[2], near, _N_NEAREST)
         choices = f"the nearest are {', '.join(nearest)}" if nearest else "nothing has a name like it"
-        where = f"the registry {registry}" if registry else "MMDetection's registries"
+        where = f"the registry {holder}" if holder else "MMDetection's registries"
         yield (
             f"unknown name in {place}: {value}; looked up in {where}: {choices}; if it is yours, name the package that "
             "registers it in plugins=[PACKAGE]"

@@ -129,11 +129,6 @@ def mean_diagnosis(runs: Sequence[Diagnosis]) -> Diagnosis:
     )
 
 
-def diagnose_weighted(findings: Findings, weights: NDArray[np.float64]) -> WeightedDiagnosis:
-    """Return counts and costs of a run's errors, and the costs under weights of the images (as `error_costs`)."""
-    return WeightedDiagnosis(diagnose(findings), error_costs(findings, weights))
-
-
 def count_images(findings: Findings) -> int:
     """Return the number of images with at least one object that counts."""
     return int(findings.n_objects.any(axis=0).sum())

@@ -7,10 +7,14 @@ from mlflow.entities import Run
 
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import MetricRecord
+from runners.contract.states import JobState
 from sweeper.tracking.outbox import TrackedJob
 from sweeper.tracking.shipper import TrackingSettings
+from sweeper.tracking.tracking import Tracker
 
 AP_50 = "val/bbox_mAP_50"
+# Step and time stamp of the epochs that `write_epoch` writes.
+EPOCH_POINTS = [(1, 1001000), (2, 1002000), (3, 1003000)]
 
 
 def make_sweep(folder: Path, *job_ids: str) -> SweepFolder:
@@ -54,3 +58,9 @@ def runs_of(client: MlflowClient, experiment: str, kind: str = "job") -> list[Ru
 def points(client: MlflowClient, run: Run, name: str = AP_50) -> list[tuple[int, int]]:
     """Return step and time stamp of each point that a store holds, in the order in which it received them."""
     return [(point.step, point.timestamp) for point in client.get_metric_history(run.info.run_id, name)]
+
+
+def ship_all(tracker: Tracker, sweep: SweepFolder, state: JobState = JobState.COMPLETED) -> None:
+    """Tell all that the folders hold, as a resumed controller does."""
+    tracker.open_sweep("test", {})
+    tracker.tell_job(tracked_job(sweep), sweep.job("0001").all_attempts()[-1], state, None)

@@ -10,7 +10,7 @@ import pytest
 
 from reports.diagnosis.error_types import find_errors
 from reports.diagnosis.findings import MAIN_TYPES, ErrorType, Findings
-from reports.diagnosis.tide import cost_effects, diagnose, diagnose_weighted, error_costs, mean_diagnosis
+from reports.diagnosis.tide import WeightedDiagnosis, cost_effects, diagnose, error_costs, mean_diagnosis
 from reports.judging.image_weights import image_weights
 from tests.reports.judging.test_average_precision import N_CLASSES, N_IMAGES, copied, made_up
 
@@ -284,7 +284,9 @@ def test_two_arms_differ_in_what_an_error_costs() -> None:
             made.append(find_errors(truth, named))
         return made
 
-    base, misnamed = ([diagnose_weighted(run, weights) for run in runs(share)] for share in (0.05, 0.4))
+    base, misnamed = (
+        [WeightedDiagnosis(diagnose(run), error_costs(run, weights)) for run in runs(share)] for share in (0.05, 0.4)
+    )
     effects = cost_effects(misnamed, base, n_images=base[0].diagnosis.n_images)
     low, high = effects[ErrorType.CLASSIFICATION].interval(0.05)
     assert 0 < low < effects[ErrorType.CLASSIFICATION].difference < high

@@ -14,7 +14,7 @@ from sweeper.verification.invariants import check_numbers, check_states
 from sweeper.verification.journal_story import FoundAttempt, FoundJob, rebuild_events, salvage
 from sweeper.verification.retry_invariants import check_retries
 from sweeper.verification.stored_invariants import check_completed
-from tests.sweeper.verification.test_invariants import SHA, ended, event, failed, lost, planned, started
+from tests.sweeper.verification.literal_sweeps import SHA, ended, event, failed, lost, planned, started
 
 SPEC = AttemptSpec(1, "cpu", 1, 0, 4, 1)
 PLANNED = {"state": "PLANNED", "identity": "i", "config_sha256": "f" * 64, "title": "t", "values": {}}
