@@ -50,13 +50,18 @@ class StopRequest:
             StopTraining: with the reason.
         """
         if self._is_signalled:
-            raise StopTraining("interrupt")
+            # Who sends TERM has written down why before, unless the disk was full or it is somebody else.
+            raise StopTraining(self._written() or "interrupt")
         # The file is looked for by the clock and not by the iteration: the folder may lie on a slow network.
         if time.monotonic() < self._next_poll:
             return
         self._next_poll = time.monotonic() + _POLL_S
-        if self._path.exists():
-            raise StopTraining(_reason(self._path.read_text(encoding="utf-8")))
+        reason = self._written()
+        if reason is not None:
+            raise StopTraining(reason)
+
+    def _written(self) -> StopReason | None:
+        return _reason(self._path.read_text(encoding="utf-8")) if self._path.exists() else None
 
     def _take_signal(self, number: int, _frame: FrameType | None) -> None:
         self._is_signalled = True

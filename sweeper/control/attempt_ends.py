@@ -74,6 +74,7 @@ def judge_end(
     max_losses: int = MAX_LOSSES,
     is_cancelled: bool = False,
     is_stopped: bool = False,
+    is_pruned: bool = False,
 ) -> Aftermath:
     """Return what an attempt's end means for its job.
 
@@ -83,11 +84,14 @@ def judge_end(
         max_losses: the loss of that number fails it.
         is_cancelled: a user wanted the job to end for good.
         is_stopped: it was told to stop; an end without a result is then no loss.
+        is_pruned: it was not worth going on with; however it ended, nobody goes on with it.
     """
     if event.outcome in _DONE:
         return Aftermath(_DONE[event.outcome], tries)
     if is_cancelled:
         return Aftermath(JobState.CANCELLED, tries)
+    if is_pruned:
+        return Aftermath(JobState.PRUNED, tries)
     is_lost = event.outcome is AttemptOutcome.LOST
     if event.outcome is AttemptOutcome.INTERRUPTED or (is_lost and (is_stopped or not event.is_own_fault)):
         return Aftermath(JobState.PAUSED, tries)

@@ -5,36 +5,40 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from runners.contract.digest import sha256_of
 from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, SweepFolder
-from runners.contract.records import AttemptResult, AttemptSpec
-from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from runners.contract.records import AttemptSpec
+from runners.contract.states import JobState
 from sweeper.control.adding import take_added_jobs
+from sweeper.control.asking import Searching
 from sweeper.control.attempt_ends import Aftermath, Tries
 from sweeper.control.attempt_start import AttemptSettings, make_spec
 from sweeper.control.events import (
+    Ask,
     Close,
     DeviceOpened,
     DevicesExpected,
     End,
-    Estimated,
     Event,
     Instruction,
     JobAdded,
     JobCancelled,
+    JobPruned,
     Start,
     Stop,
     StopAsked,
 )
+from sweeper.control.expectations import Expectations, JobEstimates, describe
 from sweeper.control.left import LeftSweep
 from sweeper.control.looks import Looks
 from sweeper.control.orders import Orders, handle_and_note
 from sweeper.control.packing import MAX_DEVICE_ERRORS, Need
-from sweeper.control.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts
+from sweeper.control.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts, whole_reason
 from sweeper.control.schedule import EXIT_RESUMABLE, Schedule
+from sweeper.control.search_side import SearchSide
 from sweeper.executors.base import Exited, Started
 from sweeper.hardware.machine import Machine
 from sweeper.hardware.slots import Slot
@@ -47,19 +51,7 @@ from sweeper.tracking.tracking import Tracker
 from sweeper.view.progress import Display, log_lines
 
 TICK_S = 0.5
-# An expectation that changes by less is left as it is: no order depends on it.
-NEWS_SHARE = 0.02
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class JobEstimates(Protocol):
-    """What jobs are expected to need."""
-
-    def of(self, job: PlannedJob) -> tuple[Need, float]:
-        """Return what a job is expected to occupy, and for how many seconds."""
-
-    def learn(self, job: PlannedJob, spec: AttemptSpec, slot: Slot, result: AttemptResult) -> bool:
-        """Take in what a finished job took; return whether others should be estimated again now."""
 
 
 @dataclass(repr=False)  # `signal` asks for the text of a handler, and with it of every job
@@ -79,6 +71,7 @@ class Controller:
         left: where an earlier controller of this sweep left the jobs; None for a new one.
         estimates: what jobs are expected to need; None where neither order nor memory matters.
         looks: of a hypothesis that adds seeds until it is decided; None of any other.
+        search: what jobs are asked of while the sweep runs; None where all are planned.
         clock: monotonic seconds.
     """
 
@@ -94,11 +87,15 @@ class Controller:
     left: LeftSweep | None = None
     estimates: JobEstimates | None = None
     looks: Looks | None = None
+    search: Searching | None = None
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         """Begin with an empty schedule."""
-        self._schedule = Schedule(self.limits.max_losses)
+        is_asking = self.search is not None and not (self.left and self.left.has_asked_all)
+        self._schedule = Schedule(self.limits.max_losses, is_asking)
+        self._search = SearchSide(self.search, self.tell)
+        self._expectations = Expectations(self.estimates, self.settings.n_devices)
         self._orders = Orders(self.sweep, self.machine.pool)
         self._running = RunningAttempts(self.machine.executor, self.limits, self.display.say, self.clock)
         self._signals: list[int] = []
@@ -146,11 +143,11 @@ class Controller:
         planned: list[tuple[str, dict[str, Any]]] = []
         for job in jobs:
             left = self.left.jobs.get(job.job_id) if self.left else None
-            need, expected_s = self._expect(job)
+            need, expected_s = self._expectations.of(job)
             if left is None:
                 planned.append(("planned", self._describe(job, need, expected_s)))
             state, tries = (left.state, left.tries) if left else (JobState.PLANNED, Tries())
-            events.append(JobAdded(job.job_id, state, need, expected_s, tries))
+            events.append(JobAdded(job.job_id, state, need, expected_s, tries, bool(left and left.is_held)))
         for record in self.journal.append_all(planned) if planned else []:
             self.display.event(record)
         return events
@@ -166,26 +163,38 @@ class Controller:
             "expected_s": round(expected_s, 1),
             "memory_gb": round(need.memory_gb, 2),
             "n_devices": need.n_devices,
+            **({} if job.trial is None else {"trial": job.trial.describe()}),
         }
-
-    def _expect(self, job: PlannedJob) -> tuple[Need, float]:
-        return self.estimates.of(job) if self.estimates else (Need(self.settings.n_devices), 0.0)
 
     def _loop(self) -> int:
         events: Iterable[Event] = self._first_events()
         while True:
             # Each is handled before the next is looked for: what an end means depends on those before it.
             for event in events:
-                for instruction in handle_and_note(event, self._schedule, self.machine.pool, self.tell):
-                    if isinstance(instruction, End):
-                        exit_code = self._exit_code(instruction)
-                        if exit_code is None:
-                            continue
-                        return exit_code
-                    self._carry_out(instruction)
-                if isinstance(event, JobCancelled):
-                    self._close_run(event.job_id)
+                exit_code = self._handle(event)
+                if exit_code is not None:
+                    return exit_code
             events = self._wait()
+
+    def _handle(self, event: Event) -> int | None:
+        """Let the schedule handle an event, and do what it says; return the exit code if that is the end."""
+        asked: list[Event] = []
+        for instruction in handle_and_note(event, self._schedule, self.machine.pool, self.tell):
+            if isinstance(instruction, End):
+                exit_code = self._exit_code(instruction)
+                if exit_code is not None:
+                    return exit_code
+            elif isinstance(instruction, Ask):
+                asked += self._search.ask(self._take_new)
+            else:
+                self._carry_out(instruction)
+        if isinstance(event, JobCancelled | JobPruned):
+            self._close_run(event.job_id)
+        for follower in asked:
+            exit_code = self._handle(follower)
+            if exit_code is not None:
+                return exit_code
+        return None
 
     def _exit_code(self, end: End) -> int | None:
         """Return how the sweep ends; None while a look may still bring jobs."""
@@ -206,11 +215,19 @@ class Controller:
             yield self._opened(number)
         yield from self._open_devices()
 
+    def _take_new(self, jobs: Sequence[PlannedJob]) -> list[JobAdded]:
+        self.jobs.update({job.job_id: job for job in jobs})
+        return self._take_in(jobs)
+
     def _close_run(self, job_id: str) -> None:
-        """Tell the tracking store of a job that was cancelled while it waited to go on."""
+        """Tell search and tracking store of a job that was cancelled or given up while it waited to go on."""
+        state = self._schedule.state_of(job_id)
+        if state not in (JobState.CANCELLED, JobState.PRUNED):
+            return
+        self._search.end(job_id, state, None)
         attempt = self.sweep.job(job_id).newest_attempt()
-        if attempt is not None and self._schedule.state_of(job_id) is JobState.CANCELLED:
-            self.tracker.end_job(attempt, JobState.CANCELLED, "asked for")
+        if attempt is not None:
+            self.tracker.end_job(attempt, state, "asked for" if state is JobState.CANCELLED else None)
 
     def _carry_out(self, instruction: Instruction) -> None:
         if isinstance(instruction, Start):
@@ -225,7 +242,7 @@ class Controller:
 
     def _start(self, start: Start) -> None:
         job = self.jobs[start.job_id]
-        slot = self.machine.slot(start.devices, start.share, len(self.jobs))
+        slot = self.machine.slot(start.devices, start.share, max(len(self.jobs), self._search.n_jobs))
         attempt, spec = self._prepare(job, slot, start.is_halved)
         self._running.add(job, attempt, spec, slot)
         told = {"slot": slot.label, "resume": spec.resume, "state": JobState.RUNNING.value}
@@ -265,7 +282,7 @@ class Controller:
             else:
                 yield from self._end(told)
         for running in self._running:
-            self._read_metrics(running)
+            yield from self._read_metrics(running)
         self._running.look_after()
         yield from self._open_devices()
         # A look asks before it ends: what it asks for is read before its end is noticed.
@@ -289,18 +306,20 @@ class Controller:
         self.tell("device_opened", device=device.label, name=device.name, n_shares=offer.n_shares)
         return DeviceOpened(number, offer.n_shares, offer.memory_gb)
 
-    def _read_metrics(self, running: RunningAttempt) -> None:
-        before = running.offset
+    def _read_metrics(self, running: RunningAttempt) -> list[Event]:
+        before, events = running.offset, []
         for record in self._running.read(running):
             self.display.record(running.job.job_id, record)
+            events += self._search.record(running.job.job_id, record)
         if running.offset > before:
             self.tracker.ship(running.folder)
+        return events
 
     def _end(self, exited: Exited) -> list[Event]:
-        self._read_metrics(self._running[exited.attempt.job.job_id])
+        decided = self._read_metrics(self._running[exited.attempt.job.job_id])
         over = self._running.end(exited)
         aftermath = self._schedule.after(over.ended)
-        reason = _whole_reason(over, aftermath)
+        reason = whole_reason(over, aftermath)
         self._tell_end(over, aftermath, reason)
         if aftermath.state is JobState.FAILED and self.settings.mode == "train":
             for line in log_lines(over.attempt.folder):
@@ -310,8 +329,10 @@ class Controller:
             self.display.say(f"disk full: {reason}; nothing more is started")
             self.tell("stop_asked", reason="disk")
         # Before the place is free: what is started there is chosen by what is known now.
-        corrections = self._estimate_again() if aftermath.state is JobState.COMPLETED and self._learn(over) else []
-        return [*corrections, over.ended]
+        has_news = aftermath.state is JobState.COMPLETED and self._expectations.learn(over)
+        corrections = self._estimate_again() if has_news else []
+        self._search.end(over.ended.job_id, aftermath.state, reason)
+        return [*corrections, over.ended, *decided]
 
     def _tell_end(self, over: EndedAttempt, aftermath: Aftermath, reason: str | None) -> None:
         ended = over.ended
@@ -328,25 +349,12 @@ class Controller:
             tries=aftermath.tries.counts(),
         )
 
-    def _learn(self, over: EndedAttempt) -> bool:
-        running = over.attempt
-        if self.estimates is None or over.result is None:
-            return False
-        return self.estimates.learn(running.job, running.spec, running.slot, over.result)
-
     def _estimate_again(self) -> list[Event]:
         """Return a correction for every waiting job of which something else is expected now, written down together."""
-        events: list[Event] = []
-        told: list[tuple[str, dict[str, Any]]] = []
-        for job_id in self._schedule.waiting_jobs():
-            need, expected_s = self._expect(self.jobs[job_id])
-            if _is_news((need, expected_s), self._schedule.expectation_of(job_id)):
-                events.append(Estimated(job_id, need, expected_s))
-                fields = {"expected_s": round(expected_s, 1), "memory_gb": round(need.memory_gb, 2)}
-                told.append(("estimated", {"job": job_id, **fields}))
-        for record in self.journal.append_all(told) if told else []:
+        events = list(self._expectations.corrections(self.jobs, self._schedule))
+        for record in self.journal.append_all([describe(event) for event in events]) if events else []:
             self.display.event(record)
-        return events
+        return [*events]
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -366,20 +374,3 @@ class Controller:
 
     def _count(self) -> str:
         return "1 job is" if len(self._running) == 1 else f"{len(self._running)} jobs are"
-
-
-def _is_news(now: tuple[Need, float], before: tuple[Need, float]) -> bool:
-    """Whether an expectation is another one; what every finished job moves a little is not written down each time."""
-    pairs = ((now[0].memory_gb, before[0].memory_gb), (now[1], before[1]))
-    return now[0].n_devices != before[0].n_devices or any(abs(a - b) > NEWS_SHARE * b for a, b in pairs)
-
-
-def _whole_reason(over: EndedAttempt, aftermath: Aftermath) -> str | None:
-    """Return why an attempt ended, and what comes of it."""
-    if over.ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
-        tries = aftermath.tries
-        n_times = tries.n_host_ooms if over.ended.kind is FailureKind.OOM else tries.n_losses
-        return f"{over.reason}, {n_times} times; log: {over.attempt.folder.log}"
-    if over.ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
-        return f"{over.reason}; goes on with half the images at a time"
-    return over.reason

@@ -17,6 +17,7 @@ class JobAdded:
         need: what it occupies.
         expected_s: how long it will take; the longest is started first, equals in the order in which they are added.
         tries: what went wrong with it so far.
+        is_held: it waits until it is released.
     """
 
     job_id: str
@@ -24,6 +25,7 @@ class JobAdded:
     need: Need = Need()
     expected_s: float = 0.0
     tries: Tries = Tries()
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,18 @@ class JobCancelled:
 
 
 @dataclass(frozen=True)
+class JobPruned:
+    """A job is not worth going on with; what it has measured stays."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class AskingEnded:
+    """A search has no more jobs to come."""
+
+
+@dataclass(frozen=True)
 class StopAsked:
     """The sweep is to stop; `reason` is what jobs are told (``interrupt`` or ``cancel``)."""
 
@@ -119,6 +133,8 @@ Event = (
     | JobHeld
     | JobReleased
     | JobCancelled
+    | JobPruned
+    | AskingEnded
     | StopAsked
 )
 
@@ -162,10 +178,15 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """There is a free place and nothing waits for it: a search may have another job."""
+
+
+@dataclass(frozen=True)
 class End:
     """Nothing runs and nothing is left that could be started."""
 
     exit_code: int
 
 
-Instruction = Start | Stop | Close | End
+Instruction = Start | Stop | Close | Ask | End

@@ -10,6 +10,7 @@ from runners.contract.errors import UserError
 from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.control.asking import ASKING_ENDED, DECIDED, PRUNED
 from sweeper.control.attempt_ends import MAX_LOSSES, AttemptEnded, Tries, judge_end
 from sweeper.control.attempt_start import can_halve
 from sweeper.hardware.devices import CPU
@@ -36,6 +37,8 @@ class LeftJob:
         identity: of what is trained.
         config_sha256: of ``config.yaml`` as it was planned.
         is_unwanted: somebody asked to cancel it while it ran, and it has not ended since.
+        is_held: a search lets it wait before it trains on.
+        is_pruned: a search gave it up while it ran, and it has not ended since.
         reused: the run that answers it, if it is reused: ``run_id`` and ``folder``.
         started_at: when its first attempt was started, in wall-clock seconds since the epoch.
     """
@@ -49,6 +52,8 @@ class LeftJob:
     identity: str = ""
     config_sha256: str = ""
     is_unwanted: bool = False
+    is_held: bool = False
+    is_pruned: bool = False
     reused: Mapping[str, str] = field(default_factory=dict)
     started_at: float | None = None
 
@@ -65,6 +70,7 @@ class LeftSweep:
         was_on_gpus: whether it had GPUs.
         started_at: when its first controller began, in wall-clock seconds since the epoch.
         ended_at: when the last thing happened.
+        has_asked_all: whether a search has no more jobs to come.
     """
 
     jobs: dict[str, LeftJob] = field(default_factory=dict)
@@ -74,6 +80,7 @@ class LeftSweep:
     was_on_gpus: bool = False
     started_at: float | None = None
     ended_at: float | None = None
+    has_asked_all: bool = False
 
     @property
     def states(self) -> Mapping[str, JobState]:
@@ -105,14 +112,21 @@ def _fold(left: LeftSweep, event: Mapping[str, Any]) -> None:
         left.host, left.boot_id, left.versions = event["host"], event["boot_id"], event["versions"]
     if event["event"] == "device_opened":
         left.was_on_gpus = event["device"] != CPU.label
+    if event["event"] == ASKING_ENDED:
+        left.has_asked_all = True
     if "job" not in event:
         return
     job = left.jobs.setdefault(event["job"], LeftJob())
     if "state" in event:
         job.state, job.reason = JobState(event["state"]), event.get("reason")
-    if event["event"] in ("started", "ended", "cancelled"):
-        job.is_unwanted = False
+    if event["event"] in ("started", "ended", "cancelled", PRUNED):
+        job.is_unwanted = job.is_pruned = False
+    if event["event"] in ("started", "retried", PRUNED):
+        job.is_held = False
+    if event["event"] == DECIDED:
+        job.is_held, job.is_pruned = event["decision"] == "pause", event["decision"] == "prune"
     elif event["event"] == "requested":
+        job.is_held &= event["op"] not in ("continue", "next")
         job.is_unwanted = event["op"] == "stop" and job.state is JobState.RUNNING
     if event["event"] == "planned":
         job.identity, job.config_sha256 = event["identity"], event["config_sha256"]
@@ -151,8 +165,9 @@ def end_what_was_left_running(
         kind = failure.kind if failure else None if result else FailureKind.LOST
         reason = failure.message if failure else None if result else cause
         ended = AttemptEnded(job_id, outcome, kind, _can_halve(attempt), is_own_fault=result is not None)
-        aftermath = judge_end(ended, job.tries, max_losses, is_cancelled=job.is_unwanted)
-        is_counted, job.is_unwanted = aftermath.tries != job.tries, False
+        wishes = {"is_cancelled": job.is_unwanted, "is_pruned": job.is_pruned}
+        aftermath = judge_end(ended, job.tries, max_losses, **wishes)
+        is_counted, job.is_unwanted, job.is_pruned = aftermath.tries != job.tries, False, False
         job.state, job.reason, job.tries = aftermath.state, reason, aftermath.tries
         journal.append(
             "ended",

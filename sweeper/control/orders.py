@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.states import JobState
+from sweeper.control.asking import PRUNED
 from sweeper.control.events import (
     DeviceClosing,
     DevicesExpected,
@@ -16,6 +17,7 @@ from sweeper.control.events import (
     JobCancelled,
     JobHeld,
     JobMovedUp,
+    JobPruned,
     JobReleased,
     StopAsked,
 )
@@ -25,6 +27,13 @@ from sweeper.stored.journal import JournalNotWrittenError
 from sweeper.stored.requests import Request, drop_request, read_requests
 
 Tell = Callable[..., None]
+
+# What the journal says of a job that waited.
+_TOLD: Mapping[type[Event], tuple[str, JobState, str]] = {
+    JobCancelled: ("cancelled", JobState.CANCELLED, "asked for"),
+    JobHeld: ("postponed", JobState.PAUSED, "asked for"),
+    JobPruned: (PRUNED, JobState.PRUNED, "given up by the search"),
+}
 
 # What was meant for the controller of that time, and is done by its end, unless it is about one job.
 _ENDING = ("stop", "pause")
@@ -133,7 +142,7 @@ def handle_and_note(event: Event, schedule: Schedule, pool: DevicePool, tell: Te
             pool.want(device)
     elif isinstance(event, DeviceClosing) and not pool.is_open(event.device):
         pool.give_back(event.device)
-    if not isinstance(event, JobHeld | JobReleased | JobCancelled):
+    if not isinstance(event, JobHeld | JobReleased | JobCancelled | JobPruned):
         return schedule.handle(event)
     before = schedule.state_of(event.job_id)
     instructions = schedule.handle(event)
@@ -141,7 +150,6 @@ def handle_and_note(event: Event, schedule: Schedule, pool: DevicePool, tell: Te
         if before in (JobState.FAILED, JobState.CANCELLED):
             tell("retried", job=event.job_id, state=JobState.PLANNED.value, reason="asked for")
     elif before in (JobState.PLANNED, JobState.PAUSED):
-        name = "cancelled" if isinstance(event, JobCancelled) else "postponed"
-        state = JobState.CANCELLED if isinstance(event, JobCancelled) else JobState.PAUSED
-        tell(name, job=event.job_id, state=state.value, reason="asked for")
+        name, state, reason = _TOLD[type(event)]
+        tell(name, job=event.job_id, state=state.value, reason=reason)
     return instructions

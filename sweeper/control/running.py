@@ -10,8 +10,8 @@ import psutil
 from runners.contract.folder import AttemptFolder
 from runners.contract.jsonfile import write_text
 from runners.contract.records import AttemptResult, AttemptSpec, MetricRecord, read_metrics
-from runners.contract.states import AttemptOutcome, FailureKind
-from sweeper.control.attempt_ends import MAX_LOSSES, AttemptEnded
+from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.control.attempt_ends import MAX_LOSSES, Aftermath, AttemptEnded
 from sweeper.control.attempt_start import can_halve
 from sweeper.control.losses import count_kernel_kills, explain_loss, resident_gb
 from sweeper.control.watchdog import Watchdog
@@ -92,6 +92,17 @@ class EndedAttempt:
     ended: AttemptEnded
     reason: str | None
     result: AttemptResult | None
+
+
+def whole_reason(over: EndedAttempt, aftermath: Aftermath) -> str | None:
+    """Return why an attempt ended, and what comes of it."""
+    if over.ended.outcome is AttemptOutcome.LOST and aftermath.state is JobState.FAILED:
+        tries = aftermath.tries
+        n_times = tries.n_host_ooms if over.ended.kind is FailureKind.OOM else tries.n_losses
+        return f"{over.reason}, {n_times} times; log: {over.attempt.folder.log}"
+    if over.ended.kind is FailureKind.OOM and aftermath.state is JobState.PAUSED:
+        return f"{over.reason}; goes on with half the images at a time"
+    return over.reason
 
 
 class RunningAttempts:

@@ -4,7 +4,7 @@ Its state is a fold over the journal: whoever handles the same events ends in th
 
     PLANNED -> RUNNING -> COMPLETED | FAILED | PRUNED
                RUNNING -> PAUSED (interrupted, or ended by something that a retry can mend) -> RUNNING
-    PLANNED | PAUSED | RUNNING -> CANCELLED, and CANCELLED | FAILED -> PLANNED, only because a user asked
+    PLANNED | PAUSED | RUNNING -> CANCELLED | PRUNED, and CANCELLED | FAILED -> PLANNED, only because a user asked
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from runners.contract.states import JobState
 from sweeper.control.attempt_ends import MAX_LOSSES, Aftermath, AttemptEnded, Tries, judge_end
 from sweeper.control.events import (
+    Ask,
+    AskingEnded,
     Close,
     DeviceClosing,
     DeviceOpened,
@@ -25,6 +27,7 @@ from sweeper.control.events import (
     JobCancelled,
     JobHeld,
     JobMovedUp,
+    JobPruned,
     JobReleased,
     Start,
     Stop,
@@ -51,6 +54,7 @@ class _Entry:
     rank: int = _PLANNED
     is_held: bool = False
     is_cancelled: bool = False  # asked for while it runs
+    is_pruned: bool = False  # decided while it runs
     share: int = 0
     devices: tuple[int, ...] = ()
 
@@ -60,10 +64,12 @@ class Schedule:
 
     Args:
         max_losses: how many vanished processes of a job are put up with, the last of which fails it.
+        is_asking: whether jobs are asked for wherever a place is free and none waits, as those of a search are.
     """
 
-    def __init__(self, max_losses: int = MAX_LOSSES) -> None:
+    def __init__(self, max_losses: int = MAX_LOSSES, is_asking: bool = False) -> None:
         self._max_losses = max_losses
+        self._is_asking = is_asking
         self._jobs: dict[str, _Entry] = {}
         self._waiting = WaitingLine()
         self._packing = Packing()
@@ -99,7 +105,7 @@ class Schedule:
         """Return what an ended attempt means for its job; the schedule itself is not changed."""
         entry = self._jobs[event.job_id]
         is_stopped = entry.is_cancelled or self.stopping is not None
-        return judge_end(event, entry.tries, self._max_losses, entry.is_cancelled, is_stopped)
+        return judge_end(event, entry.tries, self._max_losses, entry.is_cancelled, is_stopped, entry.is_pruned)
 
     def handle(self, event: Event) -> Sequence[Instruction]:
         """Take one event and return what has to be done now, in order.
@@ -121,6 +127,8 @@ class Schedule:
             self._packing.open(event.device, event.n_shares, event.memory_gb)
         elif isinstance(event, DeviceClosing):
             told += self._close(event.device, event.is_gone)
+        elif isinstance(event, AskingEnded):
+            self._is_asking = False
         elif isinstance(event, StopAsked):
             self.stopping = event.reason
             told += [Stop(job_id, event.reason) for job_id, entry in self._jobs.items() if _runs(entry)]
@@ -134,7 +142,7 @@ class Schedule:
         if event.state is JobState.RUNNING:
             raise ValueError(f"job {event.job_id} was left running: its attempt has to be ended first")
         rank = _BEGUN if event.state is JobState.PAUSED else _PLANNED
-        entry = _Entry(len(self._jobs), event.state, event.need, event.expected_s, event.tries, rank)
+        entry = _Entry(len(self._jobs), event.state, event.need, event.expected_s, event.tries, rank, event.is_held)
         self._jobs[event.job_id] = entry
         if not event.state.is_terminal:
             self._n_open += 1
@@ -174,8 +182,8 @@ class Schedule:
     def _closed(self) -> list[Close]:
         return [Close(device, is_gone) for device, is_gone in self._packing.pop_empty()]
 
-    def _obey(self, event: JobMovedUp | JobHeld | JobReleased | JobCancelled) -> list[Instruction]:
-        """Carry out what a user wants of one job; what makes no sense in its state changes nothing."""
+    def _obey(self, event: JobMovedUp | JobHeld | JobReleased | JobCancelled | JobPruned) -> list[Instruction]:
+        """Carry out what a user or a search wants of one job; what makes no sense in its state changes nothing."""
         entry = self._jobs[event.job_id]
         if isinstance(event, JobReleased):
             if entry.state in (JobState.FAILED, JobState.CANCELLED):
@@ -200,11 +208,12 @@ class Schedule:
             self._dequeue(event.job_id)
             entry.state = JobState.PAUSED
         elif _runs(entry):
-            entry.is_cancelled = True
-            return [Stop(event.job_id, "cancel")]
+            is_pruned = isinstance(event, JobPruned)
+            entry.is_pruned, entry.is_cancelled = is_pruned or entry.is_pruned, not is_pruned or entry.is_cancelled
+            return [Stop(event.job_id, "prune" if is_pruned else "cancel")]
         else:
             self._dequeue(event.job_id)
-            entry.state = JobState.CANCELLED
+            entry.state = JobState.PRUNED if isinstance(event, JobPruned) else JobState.CANCELLED
             self._n_open -= 1
         return []
 
@@ -233,20 +242,24 @@ class Schedule:
             self._waiting.remove(need, place)
             entry = self._jobs[job_id]
             entry.devices, entry.share = found
-            entry.state, entry.is_cancelled = JobState.RUNNING, False
+            entry.state, entry.is_cancelled, entry.is_pruned = JobState.RUNNING, False, False
             self._n_running += 1
             started.append(Start(job_id, entry.devices, entry.share, entry.tries.n_ooms > 0))
+        if self._is_asking and self._packing.has_room() and not self._waiting.needs():
+            return [*started, Ask()]
         return started
 
     def _end(self) -> list[Instruction]:
         if self._n_running or not self._packing.was_told_of_devices:
             return []
-        can_go_on = self.stopping is None and any(map(self._packing.could_fit, self._waiting.needs()))
+        # A search is asked as soon as there is a place, and has jobs like those that it had.
+        needs = list(self._waiting.needs()) or ([Need()] if self._is_asking else [])
+        can_go_on = self.stopping is None and any(map(self._packing.could_fit, needs))
         return [] if can_go_on else [End(self.exit_code())]
 
     def exit_code(self) -> int:
         """Return the exit code that the states call for: 0 all done, 1 some failed, 3 something left to do."""
-        if self._n_open:
+        if self._n_open or self._is_asking:
             return EXIT_RESUMABLE
         is_failed = any(entry.state is JobState.FAILED for entry in self._jobs.values())
         return EXIT_FAILED_JOBS if is_failed else EXIT_DONE

@@ -15,6 +15,7 @@ from runners.contract.identity import job_identity
 from runners.contract.plugin_sources import DIGEST
 from runners.contract.plugin_trust import TRUST
 from runners.contract.states import JobState
+from runners.contract.trials import Trial
 from runners.contract.yamlfile import YamlParts
 from sweeper.control.left import LeftSweep
 from sweeper.planning.axes import Axes
@@ -176,7 +177,8 @@ def read_job(
     identity = job.get("identity") or job_identity(config, dataset["fingerprint"], config.get(DIGEST, ""))
     # A sweep that was stored before there were recipes does not have it: its runs are nobody's replicates.
     recipe = job.get("recipe", "")
-    return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity, recipe)
+    trial = Trial.read(job["trial"]) if "trial" in job else None
+    return PlannedJob(job["id"], job["title"], job["overrides"], place, config, prepared, identity, recipe, trial)
 
 
 def _changed(settings: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from runners.contract.errors import UserError
 from runners.contract.identity import job_identity, recipe_identity
 from runners.contract.naming import titles
+from runners.contract.trials import Trial
 from sweeper.planning.axes import Axes
 from sweeper.planning.compose import Composer
 from sweeper.planning.dataset import PreparedDataset
@@ -33,6 +34,7 @@ class PlannedJob:
         dataset: what the preparation of its data set found.
         identity: tells what is trained from anything else (`runners.contract.identity`).
         recipe: the same of all that differ from it in nothing but their seed.
+        trial: which point of a search it trains, or repeats; None of a sweep that is no search.
     """
 
     job_id: str
@@ -43,6 +45,7 @@ class PlannedJob:
     dataset: PreparedDataset
     identity: str = ""
     recipe: str = ""
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True)

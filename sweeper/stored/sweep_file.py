@@ -95,6 +95,7 @@ def describe_job(job: PlannedJob) -> dict[str, Any]:
         "fingerprint": job.dataset.fingerprint,
         "identity": job.identity,
         "recipe": job.recipe,
+        **({} if job.trial is None else {"trial": job.trial.describe()}),
     }
 
 

@@ -16,7 +16,8 @@ from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptMode
 from sweeper.control.attempt_start import AttemptSettings
-from sweeper.control.controller import Controller, JobEstimates
+from sweeper.control.controller import Controller
+from sweeper.control.expectations import JobEstimates
 from sweeper.control.left import LeftSweep
 from sweeper.control.looks import Looks, has_looks
 from sweeper.control.running import Limits

@@ -18,16 +18,17 @@ _BEFORE: Mapping[str, tuple[str | None, ...]] = {
     "ended": ("RUNNING",),
     "cancelled": ("PLANNED", "PAUSED"),
     "postponed": ("PLANNED", "PAUSED"),
+    "pruned": ("PLANNED", "PAUSED"),
     "retried": ("PLANNED", "PAUSED", "FAILED", "CANCELLED"),
 }
 # How an attempt may leave its job.
 _AFTER: Mapping[str, tuple[str, ...]] = {
     "completed": ("COMPLETED",),
     "pruned": ("PRUNED",),
-    "interrupted": ("PAUSED", "CANCELLED"),
-    "lost": ("PAUSED", "FAILED", "CANCELLED"),
-    "stalled": ("PAUSED", "FAILED", "CANCELLED"),
-    "failed": ("PAUSED", "FAILED", "CANCELLED"),
+    "interrupted": ("PAUSED", "CANCELLED", "PRUNED"),
+    "lost": ("PAUSED", "FAILED", "CANCELLED", "PRUNED"),
+    "stalled": ("PAUSED", "FAILED", "CANCELLED", "PRUNED"),
+    "failed": ("PAUSED", "FAILED", "CANCELLED", "PRUNED"),
 }
 # What lets a sweep end with something left to do, beside an exit by signal.
 _STOPPERS = ("stop_asked", "device_closed", "postponed", "paused")

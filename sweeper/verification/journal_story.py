@@ -132,7 +132,7 @@ class _Story:
             found = next((a for a in self._left if a.number == event["attempt"]), None)
             if found is not None:
                 yield from self._start(found)
-        elif kind in ("cancelled", "postponed", "retried"):
+        elif kind in ("cancelled", "postponed", "pruned", "retried"):
             yield from self._end_running()
 
     def _take(self, event: Mapping[str, Any]) -> None:

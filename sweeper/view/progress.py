@@ -114,7 +114,9 @@ def event_line(event: Mapping[str, Any], job: JobView | None, has_table: bool) -
             return f"{_name(job)}: {job.state.value}{told} after {took}"
         if name == "reused" and not has_table:
             return f"{_name(job)}: REUSED, trained by {event.get('run_id') or 'an earlier sweep'}"
-        if name in ("cancelled", "retried", "postponed"):
+        if name == "decided" and event["decision"] == "promote":
+            return f"{_name(job)}: {event['reason']}"
+        if name in ("cancelled", "retried", "postponed", "pruned"):
             told = f": {event['reason']}" if event.get("reason") else ""
             return f"{_name(job)}: {'to be tried again' if name == 'retried' else job.state.value}{told}"
         return ""

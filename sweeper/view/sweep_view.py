@@ -46,6 +46,7 @@ class JobView:
         done_at_start: share that was done when the newest attempt told of itself first, and when it did so.
         told_at: when it told of itself last.
         reason: why it is in its state, if something is to be said about it.
+        decision: the last thing that a search decided about it.
         kind: class of its last failure.
         batch_per_step: images in one forward pass of its newest attempt.
         is_halved: trained with half the images per forward pass, after device memory was short.
@@ -76,6 +77,7 @@ class JobView:
     done_at_start: tuple[float, float] | None = None
     told_at: float = 0.0
     reason: str = ""
+    decision: str = ""
     kind: str | None = None
     batch_per_step: int = 0
     is_halved: bool = False
@@ -222,9 +224,11 @@ class SweepView:
             self._start(job, event, at)
         elif name == "ended":
             self._end(job, event, at)
-        elif name in ("cancelled", "retried", "postponed"):
+        elif name in ("cancelled", "retried", "postponed", "pruned"):
             job.reason = str(event.get("reason") or "") if name != "retried" else ""
             job.is_looked_into = False
+        elif name == "decided":
+            job.decision = str(event["reason"])
         if "state" in event:
             job.state = JobState(event["state"])
 
@@ -235,7 +239,7 @@ class SweepView:
         job.slot, job.attempt = str(event.get("slot", "")), event["attempt"]
         job.is_resumed = bool(event.get("resume"))
         job.phase, job.started_at, job.ended_at = "build", at, None
-        job.done_at_start, job.reason, job.is_looked_into = None, "", False
+        job.done_at_start, job.reason, job.decision, job.is_looked_into = None, "", "", False
         job.done = job.done if job.is_resumed else 0.0
         for label in devices_of(job.slot):
             self._device(label).enter(at)
@@ -250,6 +254,6 @@ class SweepView:
             self._n_running = max(0, self._n_running - 1)
             for label in devices_of(job.slot):
                 self._device(label).leave(at)
-        job.reason, job.kind = str(event.get("reason") or ""), event.get("kind")
+        job.reason, job.kind = str(event.get("reason") or job.decision), event.get("kind")
         job.slot, job.phase, job.ended_at = "", "", at
         job.spent_s += max(0.0, at - job.started_at) if job.started_at is not None else 0.0
