@@ -1,0 +1,1 @@
+"""A search's study: which trial comes next, which rests, which ends."""

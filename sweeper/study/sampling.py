@@ -1,0 +1,225 @@
+"""The study of Optuna's that samples: it knows points and objectives, and says which point comes next."""
+
+import copy
+import math
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from runners.contract.dimensions import Dimension, Value
+from runners.contract.search import Search
+from runners.contract.states import JobState
+from runners.contract.trials import TrialRecord
+from sweeper.study.samplers import build_random, build_sampler
+
+# These keep what they know beside the trials' numbers (a generation, a place in a sequence), so that a finished trial
+# has to be asked for once more when a study is built anew; the others read it off the trials each time.
+_REMEMBERING = ("cmaes", "nsgaii", "qmc")
+# Takes trials for what they are when it is asked, also those that rest.
+_READING = ("tpe",)
+
+
+class _Ledger(optuna.storages.InMemoryStorage):  # type: ignore[misc]
+    """Optuna's storage in memory, from which what a trial was taken for while it rested can be struck out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.struck: set[int] = set()
+
+    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Container[Any] | None = None) -> list[Any]:
+        """Return the trials of the study without those that are struck out."""
+        trials = super().get_all_trials(study_id, deepcopy=False, states=states)
+        shown = [trial for trial in trials if trial.number not in self.struck] if self.struck else trials
+        return copy.deepcopy(shown) if deepcopy else shown
+
+
+class Sampling:
+    """Which point comes next.
+
+    Args:
+        search: what is searched for; its sampler has been checked.
+        n_told: trials that are told before the first one is asked for.
+    """
+
+    def __init__(self, search: Search, n_told: int) -> None:
+        self._search = search
+        self._n_told = n_told
+        self._n_by_chance = 0
+        self._name = str(search.sampler["name"])
+        self._storage = _Ledger()
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=search.name,
+            sampler=build_sampler(search, n_told),
+            directions=[objective.direction for objective in search.objectives],
+        )
+        self._shapes = {dimension.name: _distribution(dimension) for dimension in search.dimensions}
+
+    @property
+    def reads_resting(self) -> bool:
+        """Whether the sampler learns from trials that rest."""
+        return self._name in _READING
+
+    def draw(
+        self, refuses: Callable[[Mapping[str, Value], Mapping[str, str]], str | None], n_tries: int
+    ) -> tuple[Any, dict[str, str]] | None:
+        """Return a running trial and its point, drawn by the sampler.
+
+        Args:
+            refuses: says why a point (values by name, overrides by key) is not wanted; such a trial is told as failed.
+            n_tries: how often the sampler is asked.
+        """
+        for _ in range(n_tries):
+            trial = self._study.ask()
+            point = self._suggest(trial)
+            reason = refuses(trial.params, point)
+            if reason is None:
+                return trial, point
+            trial.set_user_attr("reason", reason)
+            self._study.tell(trial, state=TrialState.FAIL)
+        return None
+
+    def draw_by_chance(
+        self, refuses: Callable[[Mapping[str, Value], Mapping[str, str]], str | None], n_tries: int
+    ) -> tuple[Any, dict[str, str]] | None:
+        """Do as `draw`, all points being equally likely."""
+        own, self._study.sampler = self._study.sampler, build_random(self._search, self._n_told + self._n_by_chance)
+        self._n_by_chance += n_tries
+        try:
+            return self.draw(refuses, n_tries)
+        finally:
+            self._study.sampler = own
+
+    def start(self, params: Mapping[str, Value]) -> Any:
+        """Return a running trial at a point of the space."""
+        self._study.enqueue_trial(dict(params))
+        trial = self._study.ask()
+        if self._name in _REMEMBERING:
+            _ = trial.relative_params  # here the sampler gives the trial its place
+        self._suggest(trial)
+        return trial
+
+    def add(self, record: TrialRecord, curve: Mapping[int, float]) -> None:
+        """Take in a finished trial at a point of the space.
+
+        Args:
+            record: what became of it.
+            curve: of the metric that is pruned by, by epoch.
+        """
+        if self._name in _REMEMBERING:
+            self.end(self.start(record.trial.params), record, curve)
+            return
+        state, values = self.outcome(record)
+        more: dict[str, Any] = {"state": state, "constraints": _finite(record.constraints)}
+        if values is not None:
+            more["values"] = values
+        if state is TrialState.PRUNED:
+            more["intermediate_values"] = self._ranked(curve)
+        self._study.add_trial(self._shaped(record.trial.params, **more))
+
+    def end(self, trial: Any, record: TrialRecord, curve: Mapping[int, float]) -> None:
+        """Take in what became of a running trial."""
+        state, values = self.outcome(record)
+        if state is TrialState.PRUNED:
+            self._tell_curve(trial, curve)
+        for metric, violation in _finite(record.constraints).items():
+            trial.set_constraint(metric, violation)
+        self._study.tell(trial, values, state)
+
+    def rest(self, trial: Any, curve: Mapping[int, float]) -> int:
+        """Take in that a running trial rests: until it is struck out it counts as pruned where it stands.
+
+        Returns:
+            The number to strike out.
+        """
+        self._tell_curve(trial, curve)
+        self._study.tell(trial, state=TrialState.PRUNED)
+        return int(trial.number)
+
+    def strike_out(self, number: int) -> None:
+        """Forget what a trial was taken for while it rested."""
+        self._storage.struck.add(number)
+
+    def holds(self, params: Mapping[str, Value]) -> bool:
+        """Whether the space has a point: exactly the dimensions that apply to it, each within its range."""
+        point = self._search.point(params)
+        if {dimension.name for dimension in self._search.active(point)} != set(params):
+            return False
+        try:
+            self._shaped(params)
+        except ValueError:
+            return False
+        return True
+
+    def outcome(self, record: TrialRecord) -> tuple[Any, list[float] | None]:
+        """Return Optuna's state of a trial that ended, and of a complete one the objectives in order."""
+        if record.state is JobState.PRUNED:
+            return TrialState.PRUNED, None
+        values = objective_values(self._search, record) if record.is_complete else None
+        return (TrialState.FAIL, None) if values is None else (TrialState.COMPLETE, values)
+
+    def _suggest(self, trial: Any) -> dict[str, str]:
+        """Have a trial choose its values, dimension by dimension as the conditions allow; return the overrides."""
+        point: dict[str, str] = {}
+        for dimension in self._search.active(point):
+            point[dimension.key] = dimension.written(_suggested(trial, dimension))
+        return point
+
+    def _shaped(self, params: Mapping[str, Value], **more: Any) -> Any:
+        """Return a finished trial of Optuna's.
+
+        Raises:
+            ValueError: a value is out of its range.
+        """
+        shapes = {name: self._shapes[name] for name in params}
+        return optuna.trial.create_trial(
+            **{"state": TrialState.FAIL, **more}, params=dict(params), distributions=shapes
+        )
+
+    def _ranked(self, curve: Mapping[int, float]) -> dict[int, float]:
+        """Return a curve in the direction of the objective, by which Optuna ranks pruned trials of one objective."""
+        if len(self._search.objectives) > 1:
+            return {}  # Optuna takes none
+        is_same = self._search.prune_direction == self._search.objectives[0].direction
+        return {epoch: value if is_same else -value for epoch, value in sorted(curve.items())}
+
+    def _tell_curve(self, trial: Any, curve: Mapping[int, float]) -> None:
+        for epoch, value in self._ranked(curve).items():
+            trial.report(value, epoch)
+
+
+def objective_values(search: Search, record: TrialRecord) -> list[float] | None:
+    """Return a trial's objectives in order; None where one is missing or is no number."""
+    values = [record.values.get(objective.metric, math.nan) for objective in search.objectives]
+    return values if all(map(math.isfinite, values)) else None
+
+
+def _finite(constraints: Mapping[str, float]) -> dict[str, float]:
+    return {metric: violation for metric, violation in constraints.items() if math.isfinite(violation)}
+
+
+def _suggested(trial: Any, dimension: Dimension) -> Value:
+    """Have a trial choose the value of one dimension."""
+    name, low, high, step = dimension.name, dimension.low, dimension.high, dimension.step
+    if dimension.kind == "categorical":
+        return str(trial.suggest_categorical(name, dimension.choices))
+    assert low is not None
+    assert high is not None
+    if dimension.kind == "int":
+        return int(trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=dimension.log))
+    return float(trial.suggest_float(name, float(low), float(high), step=step, log=dimension.log))
+
+
+def _distribution(dimension: Dimension) -> Any:
+    """Return a dimension in Optuna's terms."""
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if dimension.kind == "categorical":
+        return CategoricalDistribution(dimension.choices)
+    assert low is not None
+    assert high is not None
+    if dimension.kind == "int":
+        return IntDistribution(int(low), int(high), log=dimension.log, step=int(step or 1))
+    return FloatDistribution(float(low), float(high), log=dimension.log, step=step)
