@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.judging.average_precision import average_precision, mean_ap
-from reports.judging.decision import FEW_OBJECTS, MIN_IMAGES, MIN_OBJECTS, too_few
+from reports.judging.decision import FEW_OBJECTS, too_few
 from reports.judging.matches import COCO_AREAS, Matches, match_run
+from runners.contract.hypothesis import MIN_IMAGES, MIN_OBJECTS
 
 # The largest area that counts; what is larger is in the last bin all the same.
 _LARGEST = COCO_AREAS[0][1]

@@ -7,10 +7,10 @@ from enum import Enum
 from scipy import stats
 
 from reports.judging.effect import Effect
+from runners.contract.hypothesis import MIN_IMAGES, MIN_OBJECTS
 
 # Each arm needs so many seeds, or as few as one if others lend their noise.
 MIN_SEEDS = 3
-MIN_OBJECTS, MIN_IMAGES = 20, 12
 FEW_OBJECTS = 50
 # More seeds than this are not recommended: what is undecided then is decided by other images, or not at all.
 MOST_SEEDS = 8
@@ -28,7 +28,6 @@ class Word(str, Enum):
     NO_RELEVANT_DIFFERENCE = "no relevant difference"
     WORSE = "worse"
     UNDECIDED = "undecided"
-    TOO_FEW = "too few objects"
 
     @property
     def is_supported(self) -> bool:

@@ -13,6 +13,8 @@ POINTS = 100.0
 ERROR_COST = "error_"
 # Planned looks of a hypothesis that adds seeds until it is decided: how many seeds in each arm.
 LOOKS = (3, 5, 8)
+# On fewer objects, or images (groups of them) with one, a number is shown and not judged.
+MIN_OBJECTS, MIN_IMAGES = 20, 12
 UNTIL = "decided"
 ERROR_TYPES = ("classification", "localisation", "both", "duplicate", "background", "missed")
 

@@ -13,6 +13,7 @@ from runners.contract.coco_split import FoldPlan, write_folds
 from runners.contract.errors import UserError
 from runners.contract.metrics import Split
 from sweeper.planning.broken_images import leave_out_broken_images
+from sweeper.planning.held_back_part import hold_part_back
 from sweeper.planning.shapes import shapes_root, write_shapes
 
 
@@ -22,7 +23,8 @@ class PreparedDataset:
 
     Attributes:
         node: the `dataset` node of a job's config: `root` absolute, `classes` a list, annotations those of the fold.
-        source: the node before a fold was held out of it; preparing it again gives the same set, or tells what changed.
+        source: the node before a fold was held out of it or a part of val held back; preparing it again gives the same
+            set, or tells what changed.
         classes: class names in the order of the labels.
         fingerprint: digest of the whole set, the same for all of its folds.
         n_images: images of each split there is.
@@ -44,7 +46,7 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
 
     Args:
         dataset: the config's `dataset` node; `classes` is compared with the files where it is a list, and always set.
-        output_dir: generated data goes to ``data/`` in it, folds to ``splits/``.
+        output_dir: generated data goes to ``data/`` in it, folds and parts to ``splits/``.
         fold: which fold is val, where `n_folds` is set.
 
     Raises:
@@ -57,6 +59,12 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
     problems = _fold_problems(node, fold)
     if node.get("n_folds") is not None:
         node["val"] = None  # held out of train below; that no val file is overlooked was seen above
+    place = dict(node)
+    if node.get("hold_back") is not None:
+        held = hold_part_back(node, output_dir.absolute() / "splits")
+        node = held.node
+        problems += held.problems
+        warnings += held.warnings
     source = _Source.of(node)
     checked = _check(source)
     problems.extend(checked.problems)
@@ -64,8 +72,7 @@ def prepare_dataset(dataset: Mapping[str, Any], output_dir: Path, fold: int | No
         problems += check_classes(node.get("classes"), checked.train)
     if problems or checked.train is None:
         raise UserError(*problems)
-    node["classes"] = list(checked.train.classes)
-    place = dict(node)
+    node["classes"] = place["classes"] = list(checked.train.classes)
     sizes = dict(checked.sizes)
     if fold is not None:
         plan = FoldPlan(node["n_folds"], node.get("group_by"), node.get("split_seed") or 0)

@@ -10,13 +10,17 @@ from typing import Any, get_args
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runners.contract.held_back import LEAST_SHARE, MOST_SHARE
 from runners.contract.metrics import BEST_BY
 from runners.contract.records import KeptCheckpoints
 
 # Where MMDetection itself takes null for "leave it out"; elsewhere null is refused unless it is the default.
 NULLABLE_NODES = ("model", "pipeline", "optim_wrapper", "param_scheduler", "load_from", "custom_hooks")
 # Settings that take a number, a list or a word; the table says which.
-SEVERAL_KINDS = ("gpus", "jobs_per_gpu", "probe", "plugins")
+SEVERAL_KINDS = (
+    *("gpus", "jobs_per_gpu", "probe", "plugins"),
+    *("search.sampler", "search.pruner", "search.objectives"),
+)
 NULLABLE_SPLITS = ("dataset.val", "dataset.test")
 
 
@@ -58,6 +62,13 @@ def number(low: float, high: float | None = None, low_is_out: bool = False) -> R
     return Rule(f"a finite number {ends}", accepts)
 
 
+def share(low: float, high: float) -> Rule:
+    """Return the rule of a part of a whole, or null for none of it."""
+    return Rule(
+        f"a share from {low} to {high}, or null", lambda value: _is_number(value) and low <= value <= high, True
+    )
+
+
 def choice(*names: str) -> Rule:
     """Return the rule of a word out of several."""
     return Rule(f"one of {', '.join(names)}", lambda value: value in names)
@@ -88,6 +99,7 @@ SETTINGS: Mapping[str, Rule] = {
     "dataset.root": Rule("a folder", _TEXT.accepts, takes_null=True),  # null: generated data has its own place
     "dataset.n_folds": whole(2, 1000, takes_null=True),
     "dataset.split_seed": whole(0),
+    "dataset.hold_back": share(LEAST_SHARE, MOST_SHARE),
     "dataset.skip_broken_images": _TRUTH,
     "dataset.group_by": Rule("a key of the image records, or null", _TEXT.accepts, takes_null=True),
     "gpus": Rule("all, none, or device numbers such as 0,1", lambda value: isinstance(value, str | int | list)),

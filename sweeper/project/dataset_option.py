@@ -98,7 +98,8 @@ class DatasetOption:
             )
         lines += [
             "  group_by: null # key of the image records; images of one group stay in one fold",
-            "  split_seed: 0 # of the folds",
+            "  split_seed: 0 # of the folds and of hold_back",
+            "  hold_back: null # share of val (0.4) that a search never sees: it becomes the labelled test split",
             "  skip_broken_images: false # true leaves images out that cannot be read, and says how many",
             *(f"  {split}: {self._split(split)}" for split in SPLITS),
         ]

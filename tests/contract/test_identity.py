@@ -25,6 +25,7 @@ NAMES_AND_PLACES = (
     *("backbone.imagenet", "backbone.pretraining"),  # counts as the checkpoint of the model's backbone
     "weights.model",  # counts as load_from
     *("dataset.name", "dataset.root", "dataset.shapes.", "dataset.skip_broken_images"),  # the fingerprint tells
+    "dataset.hold_back",  # likewise
     *(f"dataset.{split}.{key}" for split in ("train", "val", "test") for key in ("ann_file", "image_dir")),
     *("dataset.n_folds", "dataset.group_by", "dataset.split_seed"),  # without a fold nothing is split
 )
