@@ -109,7 +109,7 @@ class Dimension:
         low, high = self.span
         step = self.step or 1
         n_steps = math.floor((high - low) / step + _STEP_TOLERANCE)
-        return tuple(self.written(_tidy(low + number * step)) for number in range(n_steps + 1))
+        return tuple(self.written(low if number == 0 else _tidy(low + number * step)) for number in range(n_steps + 1))
 
     def ends(self) -> str:
         """Return the dimension in words: ``0.002 to 0.2 (log)``, ``sgd, adamw``."""

@@ -8,6 +8,7 @@ from typing import Any
 from runners.contract.dimensions import Dimension as Dimension
 from runners.contract.dimensions import Value, describe_space, read_space, text, texts
 from runners.contract.errors import UserError
+from runners.contract.hypothesis import is_average_precision
 from runners.contract.objectives import (
     Constraint,
     Direction,
@@ -18,7 +19,7 @@ from runners.contract.objectives import (
     read_objectives,
     scale_of,
 )
-from runners.contract.search_checks import KEYS, SearchProblems, read_number, read_options, read_truth
+from runners.contract.search_checks import KEYS, SearchProblems, read_number, read_options, read_pruner, read_truth
 
 Exclusion = Mapping[str, tuple[str, ...]]
 
@@ -83,6 +84,12 @@ class Search:
         """Which way the metric that is pruned by is better."""
         return better_direction(self.prune_by)
 
+    @property
+    def confirmed_by(self) -> str | None:
+        """The metric that candidates are judged by: the first objective on test; None where images play no part."""
+        split, _, name = self.objectives[0].metric.partition("/")
+        return f"test/{name}" if split == "val" and is_average_precision(self.objectives[0].metric) else None
+
     def active(self, point: Mapping[str, str]) -> Iterator[Dimension]:
         """Yield the dimensions that a point has, in order; looked at anew at each step, so a point may be growing.
 
@@ -100,11 +107,16 @@ class Search:
     def params(self, point: Mapping[str, str]) -> dict[str, Value]:
         """Return a point's values as the study knows them, by the dimensions' names; values outside among them.
 
+        A dimension that the point lacks is left out, as the default lacks what only an override adds.
+
         Raises:
-            KeyError: it lacks a dimension.
             ValueError: text where a number should be.
         """
-        return {dimension.name: dimension.value(point[dimension.key]) for dimension in self.active(point)}
+        return {
+            dimension.name: dimension.value(point[dimension.key])
+            for dimension in self.active(point)
+            if dimension.key in point
+        }
 
     def point(self, params: Mapping[str, Value]) -> dict[str, str]:
         """Return the overrides, key to value, of what the study chose, by the dimensions' names."""
@@ -167,7 +179,7 @@ def read_search(node: Mapping[str, Any], where: str, is_open: bool = False) -> S
     problems = [f"unknown key in {where}: {key}; a search has {', '.join(KEYS)}" for key in node if key not in KEYS]
     objectives = read_objectives(node.get("objectives"), where, problems)
     sampler = read_options("sampler", node.get("sampler", "tpe"), where, problems)
-    pruner = read_options("pruner", node.get("pruner", "none"), where, problems)
+    pruner = read_pruner(node.get("pruner", "none"), where, problems)
     first = objectives[0].metric if objectives else ""
     prune_by = node.get("prune_by")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runners.contract.dimensions import Dimension, text
+from runners.contract.naming import REPLICATE_KEYS
 from runners.contract.objectives import is_by_epoch
 
 KEYS = (
@@ -30,6 +31,8 @@ SAMPLERS = ("tpe", "random", "cmaes", "nsgaii", "qmc", "grid")
 PRUNERS = ("none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient")
 # The pruner whose rungs can also pause jobs.
 PAUSING = "successive_halving"
+# What decides how many epochs a trial has.
+_LENGTHS = ("n_epochs", "schedule")
 _NAMES = {"sampler": SAMPLERS, "pruner": PRUNERS}
 
 
@@ -60,10 +63,7 @@ class SearchProblems:
                 f"sampler with several objectives in {self.where}: cmaes, {', '.join(self.metrics)}; cmaes knows one, "
                 "nsgaii and tpe several"
             )
-        pauses = self.pruner.get("pauses", False)
-        if not isinstance(pauses, bool):
-            yield f"unknown value in {self.where}: pruner pauses {text(pauses)}; true or false"
-        elif pauses and self.pruner["name"] != PAUSING:
+        if self.pruner.get("pauses", False) and self.pruner["name"] != PAUSING:
             yield (
                 f"pauses without rungs in {self.where}: pruner {self.pruner['name']}; only {PAUSING} pauses jobs: "
                 "leave pauses out or choose it"
@@ -82,6 +82,7 @@ class SearchProblems:
                 "'optimizer.lr=tag(log,interval(0.001,0.1))'"
             )
             return
+        yield from self._of_keys()
         if self.sampler["name"] == "grid":
             for dimension in self.dimensions:
                 if not dimension.is_finite:
@@ -95,6 +96,17 @@ class SearchProblems:
                 yield (
                     f"sampler without effect in {self.where}: cmaes, of {', '.join(free) or 'no numbers'}; it wants "
                     "two or more numbers that are there in every trial, tpe takes choices and conditions as well"
+                )
+
+    def _of_keys(self) -> Iterator[str]:
+        """Yield the dimensions in which trials may not differ, since they could not be compared."""
+        for key in dict.fromkeys(dimension.key.lstrip("+") for dimension in self.dimensions):
+            if key.partition(".")[0] == "dataset" or key in REPLICATE_KEYS:
+                yield f"trials on different terms in {self.where}: space {key}; start one search for each of its values"
+            elif key in _LENGTHS and self.pruner["name"] != "none":
+                yield (
+                    f"trials of different length in {self.where}: space {key} beside pruner {self.pruner['name']}, "
+                    "which compares them epoch by epoch; search.pruner=none, or one length"
                 )
 
     def of_exclude(self, exclude: Sequence[Mapping[str, tuple[str, ...]]]) -> Iterator[str]:
@@ -125,6 +137,14 @@ def read_options(what: str, node: Any, where: str, problems: list[str]) -> Mappi
     if options["name"] not in _NAMES[what]:
         problems.append(f"unknown {what} in {where}: {text(options['name'])}; one of {', '.join(_NAMES[what])}")
     return options
+
+
+def read_pruner(node: Any, where: str, problems: list[str]) -> Mapping[str, Any]:
+    """Read a pruner; successive halving pauses unless it is told not to. What is wrong is added to `problems`."""
+    options = dict(read_options("pruner", node, where, problems))
+    pauses = options.pop("pauses", None)
+    pauses = options["name"] == PAUSING if pauses is None else read_truth("pruner pauses", pauses, where, problems)
+    return {**options, "pauses": pauses} if pauses or options["name"] == PAUSING else options
 
 
 def read_number(

@@ -32,6 +32,7 @@ SWEEP_SETTINGS = (
     "step_limit_min",
     "entry",
     "hypothesis",
+    "search",
 )
 
 
@@ -115,7 +116,7 @@ def read_axes(overrides: Sequence[Override]) -> Axes:
         if not override.is_discrete_sweep():
             problems.append(
                 f"no grid in {override.input_line}: an interval has no values to go through; "
-                f"write {name}=VALUE,VALUE or choice(...)"
+                f"write {name}=VALUE,VALUE or choice(...), or search=space"
             )
             continue
         listed = list(override.sweep_string_iterator())

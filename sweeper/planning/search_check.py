@@ -1,0 +1,145 @@
+"""Whether a search's space fits the configs it is laid on: keys are there, values possible; and what is odd."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from runners.contract.dimensions import Dimension
+from runners.contract.errors import UserError
+from runners.contract.search import Search
+from sweeper.planning.compose import Composer
+from sweeper.planning.overrides import parse_override
+from sweeper.planning.setting_rules import SETTINGS
+
+_NO_SETTING = "no setting "
+# What Optuna's classes take where nothing is said.
+_NSGAII_POPULATION = 50
+_TPE_STARTUP = 10
+
+
+def space_problems(search: Search, composer: Composer, shared: Sequence[str], where: str) -> list[str]:
+    """Return what is wrong with the space, each dimension looked at with every choice that it is there with.
+
+    Args:
+        search: its dimensions.
+        composer: composes the configs.
+        shared: overrides of all trials.
+        where: the file, for messages.
+    """
+    problems: list[str] = []
+    for dimension in search.dimensions:
+        told = [
+            *_composition_problems(search, dimension, composer, shared, where),
+            *_range_problems(dimension, where),
+        ]
+        problems += [line for line in told if line not in problems]
+    return problems
+
+
+def hints(search: Search) -> list[str]:
+    """Return lines worth telling of a search that is sound, and perhaps not what was meant."""
+    lines = []
+    sampler, n_trials = search.sampler["name"], search.n_trials
+    population = search.sampler.get("population_size", _NSGAII_POPULATION)
+    if sampler == "nsgaii" and population >= n_trials:
+        lines.append(
+            f"nsgaii draws its first population_size={population} trials at random, and there are {n_trials}; "
+            f"+search.sampler.population_size={max(2, n_trials // 5)} lets it select"
+        )
+    startup = search.sampler.get("n_startup_trials", _TPE_STARTUP)
+    if sampler == "tpe" and startup >= n_trials:
+        lines.append(
+            f"tpe draws its first n_startup_trials={startup} trials at random, and there are {n_trials}; "
+            f"+search.sampler.n_startup_trials={max(1, n_trials // 4)} lets it learn"
+        )
+    unseen = [entry.name for entry in search.dimensions if entry.kind == "categorical" or entry.when]
+    if sampler == "cmaes" and unseen:
+        lines.append(f"cmaes draws {', '.join(unseen)} at random: it knows numbers that every trial has")
+    if sampler == "grid":
+        n_points = len(search.grid())
+        if n_points > n_trials:
+            lines.append(f"the grid has {n_points} points, of which n_trials={n_trials} are trained, the first ones")
+    if len(search.objectives) > 1 and search.prunes:
+        lines.append(f"trials are pruned by {search.prune_by} alone, which may cost points of the Pareto front")
+    if search.confirm == 1:
+        lines.append("search.confirm=1: one seed tells nothing of how much seeds differ; 3 or more do")
+    return lines
+
+
+def _composition_problems(
+    search: Search, dimension: Dimension, composer: Composer, shared: Sequence[str], where: str
+) -> Iterator[str]:
+    """Yield what is wrong with a dimension's key and values in the configs of the choices that it is there with."""
+    values = dimension.choices or tuple(map(dimension.written, dimension.span))
+    lines = [f"{dimension.key}={value}" for value in values]
+    lacking: list[Mapping[str, str]] = []
+    contexts = list(_contexts(search, dimension, composer))
+    told: list[str] = []
+    for context in contexts:
+        beside = [f"{key}={value}" for key, value in context.items()]
+        found = [problem for line in lines for problem in composer.problems([*shared, *beside, line])]
+        if any(problem.startswith(_NO_SETTING) for problem in found):
+            lacking.append(context)
+        told += [problem for problem in dict.fromkeys(found) if problem not in told]
+    if lacking and len(lacking) < len(contexts):
+        told = [problem for problem in told if not problem.startswith(_NO_SETTING)]
+        key, having = _telling(contexts, lacking)
+        without = ", ".join(dict.fromkeys(context[key] for context in lacking))
+        yield (
+            f"no setting in {where}: space {dimension.key} is not there with {key}={without}; "
+            f"when: {{{key}: [{', '.join(having)}]}}"
+        )
+    yield from told
+
+
+def _contexts(search: Search, dimension: Dimension, composer: Composer) -> Iterator[Mapping[str, str]]:
+    """Yield the choices of groups beside which a dimension is looked at, one group away from the first of all."""
+    index = search.dimensions.index(dimension)
+    groups = [
+        entry
+        for entry in search.dimensions[:index]
+        if entry.kind == "categorical" and (entry.key in dimension.when or composer.is_choice(entry.key.lstrip("+")))
+    ]
+    first: dict[str, str] = {}
+    for group in groups:
+        if group.applies(first) and group.key not in first:
+            first[group.key] = dimension.when.get(group.key, group.choices)[0]
+    yield first
+    if composer.is_group(dimension.key.lstrip("+")):
+        return  # a group has the same options whatever else is chosen
+    for group in groups:
+        for choice in dimension.when.get(group.key, group.choices):
+            moved = {**first, group.key: choice}
+            if choice != first.get(group.key) and group.applies(moved) and dimension.applies(moved):
+                yield moved
+
+
+def _telling(
+    contexts: Sequence[Mapping[str, str]], lacking: Sequence[Mapping[str, str]]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the group on which it depends whether a setting is there, and its choices that have it."""
+    having = [context for context in contexts if context not in lacking]
+    for key in contexts[0]:
+        found = tuple(dict.fromkeys(context[key] for context in having if key in context))
+        if not any(context.get(key) in found for context in lacking):
+            return key, found
+    key = next(iter(contexts[0]))
+    return key, tuple(dict.fromkeys(context[key] for context in having if key in context))
+
+
+def _range_problems(dimension: Dimension, where: str) -> Iterator[str]:
+    """Yield the values of a dimension that break the rule of their setting."""
+    rule = SETTINGS.get(dimension.key)
+    if rule is None:
+        return
+    if dimension.kind == "float" and not rule.is_kept(0.5) and rule.is_kept(int(dimension.span[1])):
+        yield (
+            f"no whole numbers in {where}: space {dimension.key} {dimension.ends()}; {rule.wanted}: type: int, or on "
+            f"the command line {dimension.key}=int(interval(...))"
+        )
+        return
+    for value in dimension.choices or tuple(map(dimension.written, dimension.span)):
+        try:
+            known = parse_override(f"x={value}").value()
+        except UserError:
+            continue  # told by the composition
+        if not rule.is_kept(known):
+            yield f"value out of range in {where}: space {dimension.key} {value}; {rule.wanted}"
