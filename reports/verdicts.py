@@ -11,11 +11,13 @@ from reports.judging.noise_floor import N_SEEDS, NoiseFloor, noise_floor
 from reports.judging.wording import (
     bound_words,
     claim_words,
-    effect_words,
+    difference_words,
     level_words,
     look_words,
     metric_words,
     more_seeds,
+    noise_words,
+    objects_words,
     outlook_words,
     signed,
     unit_words,
@@ -129,17 +131,25 @@ def _cells(step: JudgedStep) -> list[Cell]:
     seeds = text_cell(f"{n_treated} + {n_base}")
     if step.verdict is None:
         answer = missing_cell(f"not judged: {step.problem}")
-        return [text_cell(question), text_cell(by), answer, missing_cell(), seeds, missing_cell()]
+        return [text_cell(question), text_cell(by), answer, difference_cell(step), seeds, missing_cell()]
     tone = TONES.get(step.verdict.word, Tone.PLAIN)
     differs = "; ".join(map(str, step.differences)) or "nothing"
     return [
         text_cell(question),
         text_cell(by),
-        text_cell(verdict_words(step.verdict), tone, step.verdict.reason),
-        text_cell(effect_words(step)),
+        text_cell(verdict_words(step), tone, step.verdict.reason),
+        difference_cell(step),
         seeds,
         text_cell(differs),
     ]
+
+
+def difference_cell(step: JudgedStep, unit: str = "") -> Cell:
+    """Return effect and interval; the difference of what cannot be judged is shown, and muted."""
+    told = difference_words(step)
+    if not told:
+        return missing_cell()
+    return text_cell(f"{told}{unit}", Tone.PLAIN if step.verdict is not None else Tone.MUTED)
 
 
 def _notes(found: Sequence[SweepVerdicts]) -> Iterator[str]:
@@ -173,16 +183,11 @@ def _lines_of(claim: JudgedClaim, confidence: float) -> Iterator[str]:
     for step in claim.steps:
         arms = f"{step.comparison.treatment} over {step.comparison.baseline}, {metric_words(step.question.metric)}"
         looked = look_words(claim, step)
-        for told in (looked or level_words(step, confidence), bound_words(step)):
-            if told:
-                yield f"{arms}: {told}"
-        if step.verdict is not None and step.verdict.reason:
-            yield f"{arms}: {step.verdict.reason}"
-        told = outlook_words(step)
-        if told:
-            yield f"{arms}: {told}"
-        if step.verdict is not None and step.verdict.effect.donors is not None:
-            yield f"{arms}: seed noise partly borrowed from {step.verdict.effect.donors.n_arms} arms"
+        reason = "" if step.verdict is None else step.verdict.reason
+        level = looked or level_words(step, confidence)
+        told = (objects_words(step), level, noise_words(step), bound_words(step), reason, outlook_words(step))
+        if any(told):
+            yield f"{arms}: {'; '.join(filter(None, told))}"
         if step.verdict is not None and len(step.verdict.effect.block_differences) > 1:
             shown = ", ".join(signed(value, step.question) for value in step.verdict.effect.block_differences)
             disagree = len({value > 0 for value in step.verdict.effect.block_differences}) > 1

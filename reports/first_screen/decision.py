@@ -89,7 +89,7 @@ def _of_step(step: JudgedStep) -> str:
         margin = signed(step.question.margin, step.question).lstrip("+")
         return f"Stay with {baseline}: {treatment} is not better by the {margin} that matter, {numbers}"
     why = outlook_words(step) or step.verdict.reason
-    lean = verdict_words(step.verdict).removeprefix(Word.UNDECIDED.value)
+    lean = verdict_words(step).removeprefix(Word.UNDECIDED.value)
     told = f"Not decided{lean}: {treatment} over {baseline}, {numbers}"
     return f"{told}; {why}" if why else told
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from reports.first_screen.decision import cost_words
 from reports.judging.judge import JudgedHypothesis, JudgedStep
-from reports.judging.wording import effect_words, metric_words, unit_words, verdict_words
+from reports.judging.wording import metric_words, unit_words, verdict_words
 from reports.table import Cell, Column, Row, Table, Tone, missing_cell, text_cell
-from reports.verdicts import TONES, SweepVerdicts
+from reports.verdicts import TONES, SweepVerdicts, difference_cell
 
 NAME = "questions"
 # What fits on a page beside everything else.
@@ -42,12 +42,13 @@ def _cells(step: JudgedStep, judged: JudgedHypothesis) -> list[Cell]:
     cost = cost_words(step.comparison, judged.cells)
     paid = text_cell(cost) if cost else missing_cell()
     if step.verdict is None:
-        return [text_cell(question), missing_cell(f"not judged: {step.problem}"), *_missing(3), paid]
+        gain = difference_cell(step, unit_words(step.question))
+        return [text_cell(question), missing_cell(f"not judged: {step.problem}"), gain, *_missing(2), paid]
     treated, base = step.n_seeds
     return [
         text_cell(question),
-        text_cell(verdict_words(step.verdict), TONES.get(step.verdict.word, Tone.PLAIN)),
-        text_cell(f"{effect_words(step)}{unit_words(step.question)}"),
+        text_cell(verdict_words(step), TONES.get(step.verdict.word, Tone.PLAIN)),
+        difference_cell(step, unit_words(step.question)),
         text_cell(f"{treated} + {base}"),
         text_cell(_differing(step)),
         paid,

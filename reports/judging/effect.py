@@ -106,12 +106,14 @@ class SeedTerm:
         df: its degrees of freedom.
         n_seeds: runs that it is averaged over.
         weight: by which the cell's mean enters the difference (one over the number of blocks).
+        own: the variance of the cell's own runs, without what is borrowed; NaN with one.
     """
 
     variance: float
     df: float
     n_seeds: int
     weight: float
+    own: float = math.nan
 
     @property
     def share(self) -> float:
@@ -139,6 +141,7 @@ class Effect:
         seeds_unknown: whether a cell has one run and nobody lends: the interval then knows of images only.
         donors: who lent, if anybody did.
         is_by_fold: whether its noise is that of differences between folds, with one seed in each.
+        is_paired: whether both arms have the same weights, run by run, so that their seeds' noise is shared.
     """
 
     difference: float
@@ -152,6 +155,7 @@ class Effect:
     seeds_unknown: bool = False
     donors: Donors | None = None
     is_by_fold: bool = False
+    is_paired: bool = False
 
     @property
     def fewest_seeds(self) -> int:
@@ -192,9 +196,8 @@ def effect(treatment: Sequence[Cell], baseline: Sequence[Cell], n_groups: int, d
     Raises:
         ValueError: the blocks do not fit together, or a cell has no run.
     """
+    _check_blocks(treatment, baseline)
     cells = [*treatment, *baseline]
-    if len(treatment) != len(baseline) or not treatment or any(cell.n_seeds == 0 for cell in cells):
-        raise ValueError("treatment and baseline need the same blocks, and every cell a run")
     n_blocks = len(treatment)
     pairs = list(zip(treatment, baseline, strict=True))
     differences = tuple(treated.mean - base.mean for treated, base in pairs)
@@ -208,24 +211,47 @@ def effect(treatment: Sequence[Cell], baseline: Sequence[Cell], n_groups: int, d
     return _combined(differences, terms, between, shared, n_groups, seeds_unknown, donors)
 
 
-def paired_effect(treatment: Cell, baseline: Cell, n_groups: int) -> Effect:
+def paired_effect(treatment: Sequence[Cell], baseline: Sequence[Cell], n_groups: int) -> Effect:
     """Return the effect of what changes evaluation only: run by run, the same weights judged in two ways.
 
+    With d_r the difference of run r: V = max(s_d^2/k + c, v_img), c = max(0, v_img - u_d/k). What a seed adds to both
+    sides is in neither.
+
     Args:
-        treatment: runs.
+        treatment: runs, block by block.
         baseline: the same runs, in the same order, judged in the other way.
         n_groups: as for `effect`.
+
+    Raises:
+        ValueError: the blocks do not fit together, a cell has no run, or the two have not the same runs.
     """
+    _check_blocks(treatment, baseline)
+    paired = [_differences(*pair) for pair in zip(treatment, baseline, strict=True)]
+    n_blocks = len(paired)
+    terms = tuple(_seed_term(cell, 1 / n_blocks, None) for cell in paired)
+    between = None
+    if all(cell.replicates is not None for cell in paired):
+        between = np.mean([cell.image_mean() for cell in paired], axis=0)
+    by_image = [math.nan if cell.replicates is None else _borrowed_by_image(cell, None) for cell in paired]
+    shared = sum(value / cell.n_seeds for value, cell in zip(by_image, paired, strict=True)) / n_blocks**2
+    seeds_unknown = any(math.isnan(term.variance) for term in terms)
+    found = _combined([cell.mean for cell in paired], terms, between, shared, n_groups, seeds_unknown, None)
+    return replace(found, is_paired=True)
+
+
+def _differences(treatment: Cell, baseline: Cell) -> Cell:
+    """Return what each run gains."""
     if treatment.n_seeds != baseline.n_seeds:
         raise ValueError("the two need the same runs")
     replicates = None
     if treatment.replicates is not None and baseline.replicates is not None:
         replicates = treatment.replicates - baseline.replicates
-    paired = Cell(treatment.values - baseline.values, replicates)
-    term = _seed_term(paired, 1.0, None)
-    between = None if replicates is None else paired.image_mean()
-    by_image = 0.0 if replicates is None or paired.n_seeds < 2 else paired.seed_by_image() / paired.n_seeds
-    return _combined((paired.mean,), (term,), between, by_image, n_groups, math.isnan(term.variance), None)
+    return Cell(treatment.values - baseline.values, replicates)
+
+
+def _check_blocks(treatment: Sequence[Cell], baseline: Sequence[Cell]) -> None:
+    if len(treatment) != len(baseline) or not treatment or any(c.n_seeds == 0 for c in (*treatment, *baseline)):
+        raise ValueError("treatment and baseline need the same blocks, and every cell a run")
 
 
 def fold_effect(pooled: Effect, differences: Sequence[float]) -> Effect:
@@ -299,10 +325,10 @@ def _combined(
 def _seed_term(cell: Cell, weight: float, donors: Donors | None) -> SeedTerm:
     n_seeds, own = cell.n_seeds, cell.variance
     if donors is None:
-        return SeedTerm(own, n_seeds - 1, n_seeds, weight)
+        return SeedTerm(own, n_seeds - 1, n_seeds, weight, own)
     own_part = (n_seeds - 1) * own if n_seeds > 1 else 0.0
     df = n_seeds - 1 + _BORROWED_DF
-    return SeedTerm((_BORROWED_DF * donors.variance + own_part) / df, df, n_seeds, weight)
+    return SeedTerm((_BORROWED_DF * donors.variance + own_part) / df, df, n_seeds, weight, own)
 
 
 def _borrowed_by_image(cell: Cell, donors: Donors | None) -> float:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from reports.judging.arms import CellKey, CellRuns, by_key
 from reports.judging.cell_values import MeasuredCell, measure
 from reports.judging.decision import too_few
-from reports.judging.effect import Cell, Effect, effect, fold_effect, pool_donors
+from reports.judging.effect import Cell, Effect, effect, fold_effect, paired_effect, pool_donors
 from reports.judging.fairness import Difference, differences, is_pruned
 from reports.judging.folds import FOLD, is_pooled, measure_out_of_fold, without_fold
+from reports.judging.same_weights import share_weights
 from reports.records import RunRecord
-from runners.contract.hypothesis import Comparison, Hypothesis, Question
+from runners.contract.hypothesis import MIN_IMAGES, MIN_OBJECTS, Comparison, Hypothesis, Question
 
 
 @dataclass(frozen=True)
@@ -179,12 +180,30 @@ def _step(known: _Known, question: Question, comparison: Comparison) -> Prepared
         n_images=sum(cell.n_images for cell in by_set.values()),
     )
     if n_objects is not None and too_few(n_objects, n_groups):
-        return replace(step, problem=f"{n_objects} objects in {n_groups} images; 20 in 12 are needed to judge")
+        needed = f"at least {MIN_OBJECTS} in {MIN_IMAGES} are needed"
+        return replace(step, problem=f"too few objects, {n_objects} in {n_groups} images; {needed}")
     whole = _oriented(question, [cell.cell for cell in treated], [cell.cell for cell in base])
-    found_effect = effect(*whole, n_groups, pool_donors([*own, *known.lent]))
+    if _is_paired(known.hypothesis.axis or "", question, sides, (*treated, *base), cells):
+        found_effect = paired_effect(*whole, n_groups)
+    else:
+        found_effect = effect(*whole, n_groups, pool_donors([*own, *known.lent]))
     if pools and found_effect.seeds_unknown:
         found_effect = fold_effect(found_effect, _by_fold(known, question, sides))
     return replace(step, effect=found_effect)
+
+
+def _is_paired(
+    axis: str,
+    question: Question,
+    sides: Sequence[Sequence[CellKey]],
+    measured: Sequence[MeasuredCell],
+    cells: Mapping[CellKey, CellRuns],
+) -> bool:
+    """Whether a metric of two arms is that of the same weights, run by run."""
+    # What a run costs is its own, whatever weights it ends with; a run left out would shift those behind it.
+    if question.split == "cost" or any(cell.left_out for cell in measured):
+        return False
+    return all(share_weights(axis, cells[one], cells[other]) for one, other in zip(*sides, strict=True))
 
 
 def _by_fold(known: _Known, question: Question, sides: Sequence[Sequence[CellKey]]) -> list[float]:

@@ -1,9 +1,10 @@
 """Verdicts in words: what a person reads, and types next."""
 
+import math
 import shlex
 from collections.abc import Sequence
 
-from reports.judging.decision import Verdict, Word
+from reports.judging.decision import FEW_OBJECTS, MIN_SEEDS, MOST_SEEDS, Verdict, Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep
 from runners.contract.hypothesis import LOOKS, Question, is_average_precision, is_error_cost
 
@@ -47,34 +48,58 @@ def effect_words(step: JudgedStep) -> str:
     return f"{signed(difference, step.question)} [{signed(low, step.question)}, {signed(high, step.question)}]"
 
 
-def verdict_words(verdict: Verdict) -> str:
-    """Return the decision, ``undecided, leans +``."""
+def difference_words(step: JudgedStep) -> str:
+    """Return effect and interval; of what could not be judged the bare difference, and nothing if none is known."""
+    if step.verdict is not None or step.means is None:
+        return effect_words(step)
+    return signed(step.means[0] - step.means[1], step.question)
+
+
+def objects_words(step: JudgedStep) -> str:
+    """Return how many objects a verdict stands on; nothing where images play no part, or nothing is judged."""
+    if step.verdict is None or step.n_objects is None:
+        return ""
+    few = f", fewer than {FEW_OBJECTS}: any one of them moves it" if step.n_objects < FEW_OBJECTS else ""
+    return f"on {step.n_objects} objects in {step.n_images} images{few}"
+
+
+def verdict_words(step: JudgedStep) -> str:
+    """Return the decision, ``undecided, leans to better``; nothing if there is none."""
+    verdict = step.verdict
+    if verdict is None:
+        return ""
     if verdict.word is not Word.UNDECIDED or verdict.lean == 0:
         return verdict.word.value
-    return f"{verdict.word.value}, leans {'+' if verdict.lean > 0 else '-'}"
+    return f"{verdict.word.value}, leans to {_leaning(verdict, step.question)}"
 
 
-def step_words(step: JudgedStep) -> str:
-    """Return one comparison as a sentence."""
-    arms = f"{step.comparison.treatment} over {step.comparison.baseline}"
-    what = metric_words(step.question.metric)
+def _leaning(verdict: Verdict, question: Question) -> str:
+    """Return on which side of what matters the difference lies, which an interval about it does not settle."""
+    if verdict.lean > 0:
+        return Word.BETTER.value
+    if verdict.effect.difference < -verdict.margin:
+        return Word.WORSE.value
+    return f"a gain below {_plain(verdict.margin, question)}"
+
+
+def _plain(value: float, question: Question) -> str:
+    return signed(value, question).lstrip("+")
+
+
+def noise_words(step: JudgedStep) -> str:
+    """Return what is unusual about the noise that an interval holds; nothing if nothing is."""
     if step.verdict is None:
-        return f"{arms}, {what}: not judged; {step.problem}"
-    n_treated, n_base = step.n_seeds
-    seeds = f"{n_treated}" if n_treated == n_base else f"{n_treated} and {n_base}"
-    level = f"{100 * (1 - step.verdict.alpha):.3g} %"
-    told = f"{arms}, {what}: {verdict_words(step.verdict)}; {effect_words(step)}{unit_words(step.question)}"
-    told += f" ({level} interval, {seeds} seed{'s' if seeds != '1' else ''} each)"
-    if step.verdict.reason:
-        told += f"; {step.verdict.reason}"
-    bound = bound_words(step)
-    told += f"; {bound}" if bound else ""
-    if step.verdict.effect.is_by_fold:
-        told += "; noise as between folds, one seed in each"
-    donors = step.verdict.effect.donors
-    if donors is not None:
-        told += f"; seed noise partly borrowed from {donors.n_arms} arms"
-    return told
+        return ""
+    effect = step.verdict.effect
+    if effect.is_paired:
+        return "paired: same weights, run by run; only how they are evaluated differs"
+    if effect.is_by_fold:
+        return "noise as between folds, one seed in each"
+    if effect.donors is None:
+        return ""
+    own = ", ".join(_plain(math.sqrt(term.own), step.question) for term in effect.terms if not math.isnan(term.own))
+    lent = f"{effect.donors.n_arms} arms, whose runs deviate by {_plain(effect.donors.deviation, step.question)}"
+    return f"seed noise partly borrowed from {lent}{f' (own runs by {own})' if own else ''}"
 
 
 def outlook_words(step: JudgedStep) -> str:
@@ -83,13 +108,25 @@ def outlook_words(step: JudgedStep) -> str:
         return ""
     if step.outlook.n_seeds is not None:
         return f"{step.outlook.n_seeds} seeds in each arm would probably decide"
-    if step.verdict.effect.is_by_fold or step.verdict.effect.seeds_unknown or min(step.n_seeds) < 3:
-        return "3 seeds in each arm are the least that can decide"
-    noise = signed(step.outlook.image_noise, step.question).lstrip("+")
-    told = f"seeds will not decide: image noise alone is ±{noise}{unit_words(step.question)}"
+    if step.verdict.effect.is_by_fold or step.verdict.effect.seeds_unknown or min(step.n_seeds) < MIN_SEEDS:
+        return f"{MIN_SEEDS} seeds in each arm are the least that can decide"
+    unit = unit_words(step.question)
+    noise = f"±{_plain(step.outlook.image_noise, step.question)}{unit}"
     if step.outlook.n_images is not None:
-        told += f"; about {step.outlook.n_images} images would"
-    return told
+        return (
+            f"more seeds will not decide: the noise of these images alone is {noise};"
+            f" about {_rounded(step.outlook.n_images)} images would"
+        )
+    near = f"the difference is too close to the {_plain(step.verdict.margin, step.question)}{unit} that matter"
+    if step.verdict.margin == 0:
+        near = "the difference is too small"
+    return f"up to {MOST_SEEDS} seeds in each arm will probably not decide: {near} for so much noise"
+
+
+def _rounded(number: int) -> str:
+    """Return a number that is an estimate with two digits: 2,400."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return f"{math.ceil(number / step) * step:,}"
 
 
 def bound_words(step: JudgedStep) -> str:
@@ -99,7 +136,7 @@ def bound_words(step: JudgedStep) -> str:
     highest = step.verdict.interval[1]
     if highest <= 0:
         return "there is no gain"
-    return f"a gain of at most {signed(highest, step.question).lstrip('+')}{unit_words(step.question)}"
+    return f"a gain of at most {_plain(highest, step.question)}{unit_words(step.question)}"
 
 
 def level_words(step: JudgedStep, confidence: float) -> str:
@@ -134,7 +171,7 @@ def claim_words(claim: JudgedClaim) -> str:
         verdict = verdict if claim.word.is_decided else "undecided"
         return f"{' < '.join(arms)}: {verdict}"
     step = claim.steps[0]
-    return verdict_words(step.verdict) if step.verdict is not None else "not judged"
+    return verdict_words(step) or "not judged"
 
 
 def more_seeds(judged: JudgedHypothesis, command: Sequence[str]) -> str:
@@ -157,10 +194,10 @@ def more_seeds(judged: JudgedHypothesis, command: Sequence[str]) -> str:
 
 def _seeds_wanted(step: JudgedStep) -> int | None:
     if step.verdict is None:
-        return 3 if "no finished run" in step.problem else None
+        return MIN_SEEDS if "no finished run" in step.problem else None
     if step.outlook is None:
         return None
     if step.outlook.n_seeds is not None:
         return step.outlook.n_seeds
     effect = step.verdict.effect
-    return 3 if effect.is_by_fold or effect.seeds_unknown or min(step.n_seeds) < 3 else None
+    return MIN_SEEDS if effect.is_by_fold or effect.seeds_unknown or min(step.n_seeds) < MIN_SEEDS else None

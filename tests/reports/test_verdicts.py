@@ -51,7 +51,7 @@ def test_the_answer_stands_with_effect_interval_and_what_matters(tmp_path: Path)
 def test_an_undecided_claim_names_the_command_for_the_missing_seeds(tmp_path: Path) -> None:
     runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9}, n_seeds=2)
     (table,) = verdict_tables(judge_sweeps(run_set(runs, CLAIM)))
-    assert table.rows[0].cells[2].text == "undecided, leans +"
+    assert table.rows[0].cells[2].text == "undecided, leans to better"
     assert "next: detsweep train hypothesis=neck seed=2" in table.notes
 
 

@@ -39,7 +39,7 @@ def filled(report: Report, is_dense: bool) -> FirstScreen:
         "a loss of the overlap itself", line, "detsweep train " + "optimizer.weight_decay=0.001 " * 11
     )
     return FirstScreen(
-        decisions=[f"Not decided, leans +: {word}, {line}"] * (N_DECISIONS if is_dense else 1),
+        decisions=[f"Not decided, leans to better: {word}, {line}"] * (N_DECISIONS if is_dense else 1),
         questions=replace(screen.questions, rows=[replace(row, cells=cells)] * n_rows, notes=("9 more below.",)),
         reasons=[line] * n_lines,
         open=[line] * (n_lines + 1),

@@ -60,7 +60,7 @@ def test_pictures_are_few_small_and_of_different_images(diagnosed: Report) -> No
 
 def test_too_few_seeds_are_not_decided_and_the_missing_runs_come_first(tmp_path: Path) -> None:
     screen = report_of(tmp_path, 2, CLAIM).screen
-    assert screen.decisions[0].startswith("Not decided, leans +: resnet101 over resnet50, +")
+    assert screen.decisions[0].startswith("Not decided, leans to better: resnet101 over resnet50, +")
     assert "2 seeds each); 3 seeds in each arm would probably decide" in screen.decisions[0]
     assert screen.commands[0].what == "the runs that would decide"
     assert screen.commands[0].command.endswith("seed=2")

@@ -96,10 +96,32 @@ def test_an_axis_of_evaluation_alone_is_judged_run_by_run() -> None:
     base = cell(5, 4, 0.5, own_sd=0.05)
     assert base.replicates is not None
     better = Cell(base.values + 0.01, base.replicates + 0.01)
-    paired, unpaired = paired_effect(better, base, 40), effect([better], [base], 40)
+    paired, unpaired = paired_effect([better], [base], 40), effect([better], [base], 40)
+    assert paired.is_paired
+    assert not unpaired.is_paired
     assert paired.difference == pytest.approx(0.01)
     assert paired.deviation < 1e-9 < unpaired.deviation
     assert paired.p_value() < 1e-6
+
+
+def test_paired_noise_is_that_of_the_differences() -> None:
+    one, other = cell(5, 4, 0.5, own_sd=0.05), cell(6, 4, 0.48)
+    assert one.replicates is not None
+    assert other.replicates is not None
+    gains = one.values - other.values
+    by_image = one.replicates - other.replicates
+    found = paired_effect([one], [other], 40)
+    floor = 40 / 39 * by_image.mean(axis=0).var(ddof=1)
+    own = 40 / 39 * (by_image - by_image.mean(axis=0)).var(axis=1, ddof=1).sum() / 3
+    assert found.floor == pytest.approx(floor)
+    assert found.image_variance == pytest.approx(max(0.0, floor - own / 4))
+    assert found.variance == pytest.approx(max(gains.var(ddof=1) / 4 + found.image_variance, floor))
+    # Of two blocks alike the mean is as sure as of one with twice the runs, as far as seeds go.
+    twice = paired_effect([one, one], [other, other], 40)
+    assert twice.terms[0].share == pytest.approx(found.terms[0].share / 4)
+    assert twice.difference == pytest.approx(found.difference)
+    with pytest.raises(ValueError, match="the same runs"):
+        paired_effect([one], [cell(6, 3, 0.48)], 40)
 
 
 def test_weightings_without_an_object_are_left_out() -> None:

@@ -13,7 +13,7 @@ from reports.judging.evaluation_set import EvaluationSet
 from reports.judging.folds import pool_matches, pool_sets
 from reports.judging.judge import judge
 from reports.judging.matches import match_run
-from reports.judging.wording import more_seeds, outlook_words, step_words
+from reports.judging.wording import more_seeds, noise_words, outlook_words
 from reports.records import RunRecord
 from runners.contract.errors import UserError
 from runners.contract.hypothesis import Question
@@ -84,7 +84,7 @@ def test_with_one_seed_in_each_the_folds_tell_the_noise(tmp_path: Path) -> None:
     assert effect.df == len(FOLDS) - 1
     assert len(effect.block_differences) == len(FOLDS)
     assert effect.variance >= np.var(effect.block_differences, ddof=1) / len(FOLDS)
-    assert "noise as between folds, one seed in each" in step_words(step)
+    assert noise_words(step) == "noise as between folds, one seed in each"
     close = write_folds(tmp_path / "close", {"fpn": 0.7, "pafpn": 0.71}, n_seeds=1)
     judged = judge(BY_FOLD, find_cells(BY_FOLD, close, []))
     assert judged.claims[0].word is Word.UNDECIDED

@@ -34,7 +34,7 @@ def test_arms_that_other_sweeps_trained_are_judged_and_what_is_missing_is_named(
     words = ("hypothesis=narrow_pafpn", *CLAIM, *DATA)
     report = trained.run("report", *words)
     assert report.process.returncode == 0, report.said
-    assert "undecided, leans +" in report.said
+    assert "undecided, leans to better" in report.said
     assert "not finished: 0.8: seed 2" in report.said
     assert "next: detsweep train hypothesis=narrow_pafpn" in report.said
     assert (trained.folder / "outputs" / "reports" / "hypothesis-narrow_pafpn" / "index.html").is_file()
