@@ -31,7 +31,7 @@ def write_added_jobs(sweep: SweepFolder, plan: Plan) -> dict[str, Any]:
     asked = [request for request in read_requests(sweep) if request.op == "add"]
     known |= {job["identity"] for request in asked for job in request.arguments["jobs"]}
     new = [job for job in plan.jobs if job.identity not in known]
-    placed = [_place(sweep, job) for job in new]
+    placed = [place_job(sweep, job) for job in new]
     return {
         "jobs": [describe_job(job) for job in placed],
         "datasets": list({job.dataset.fingerprint: describe_dataset(job) for job in placed}.values()),
@@ -49,8 +49,12 @@ def take_added_jobs(sweep: SweepFolder, request: Request) -> list[PlannedJob]:
     return [read_job(sweep, job, datasets[job["fingerprint"]], axes) for job in jobs]
 
 
-def _place(sweep: SweepFolder, job: PlannedJob) -> PlannedJob:
-    """Write a job's folder under the next free number; `mkdir` decides between two who ask at once."""
+def place_job(sweep: SweepFolder, job: PlannedJob) -> PlannedJob:
+    """Write a job's folder under the next free number; `mkdir` decides between two who ask at once.
+
+    Returns:
+        The job with its number.
+    """
     number = max((int(folder.job_id) for folder in sweep.all_jobs()), default=0)
     while True:
         number += 1

@@ -33,7 +33,7 @@ from sweeper.control.events import (
 )
 from sweeper.control.expectations import Expectations, JobEstimates, describe
 from sweeper.control.left import LeftSweep
-from sweeper.control.looks import Looks
+from sweeper.control.looks import Looks, look_tags
 from sweeper.control.orders import Orders, handle_and_note
 from sweeper.control.packing import MAX_DEVICE_ERRORS, Need
 from sweeper.control.running import EndedAttempt, Limits, RunningAttempt, RunningAttempts, whole_reason
@@ -289,6 +289,7 @@ class Controller:
         is_look_over = self.looks is not None and self.looks.end()
         yield from self._orders.read(self)
         if is_look_over:
+            self.tracker.tag_sweep(look_tags(self.sweep))
             yield DevicesExpected(())
         yield from self._handle_signals()
 

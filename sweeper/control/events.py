@@ -105,9 +105,10 @@ class JobCancelled:
 
 @dataclass(frozen=True)
 class JobPruned:
-    """A job is not worth going on with; what it has measured stays."""
+    """A job is not worth going on with, and why; what it has measured stays."""
 
     job_id: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)

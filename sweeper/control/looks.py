@@ -11,9 +11,10 @@ from typing import Any
 
 from runners.contract.folder import SweepFolder
 from runners.contract.hypothesis import UNTIL
-from runners.contract.looks import LOOK, looks_of
+from runners.contract.looks import LOOK, LOOKS_TAG, looks_of
 from sweeper.stored.journal import read_journal
 from sweeper.stored.requests import read_requests
+from sweeper.tracking.tracking_store import json_tags
 
 MODULE = "sweeper.verbs.look"
 LOG = "look.log"
@@ -28,6 +29,12 @@ def is_look_due(sweep: SweepFolder) -> bool:
     """Whether a look is planned once all jobs that there are have ended."""
     looks = list(looks_of(read_journal(sweep.journal)))
     return not looks or not looks[-1]["is_final"]
+
+
+def look_tags(sweep: SweepFolder) -> dict[str, str]:
+    """Return what a sweep's own run in the tracking store carries of its looks; nothing before the first."""
+    looks = list(looks_of(read_journal(sweep.journal)))
+    return json_tags(LOOKS_TAG, looks) if looks else {}
 
 
 class Looks:

@@ -28,13 +28,6 @@ from sweeper.stored.requests import Request, drop_request, read_requests
 
 Tell = Callable[..., None]
 
-# What the journal says of a job that waited.
-_TOLD: Mapping[type[Event], tuple[str, JobState, str]] = {
-    JobCancelled: ("cancelled", JobState.CANCELLED, "asked for"),
-    JobHeld: ("postponed", JobState.PAUSED, "asked for"),
-    JobPruned: (PRUNED, JobState.PRUNED, "given up by the search"),
-}
-
 # What was meant for the controller of that time, and is done by its end, unless it is about one job.
 _ENDING = ("stop", "pause")
 _OF_ONE_JOB: Mapping[str, Callable[[str], Event]] = {
@@ -150,6 +143,10 @@ def handle_and_note(event: Event, schedule: Schedule, pool: DevicePool, tell: Te
         if before in (JobState.FAILED, JobState.CANCELLED):
             tell("retried", job=event.job_id, state=JobState.PLANNED.value, reason="asked for")
     elif before in (JobState.PLANNED, JobState.PAUSED):
-        name, state, reason = _TOLD[type(event)]
-        tell(name, job=event.job_id, state=state.value, reason=reason)
+        if isinstance(event, JobPruned):
+            tell(PRUNED, job=event.job_id, state=JobState.PRUNED.value, reason=event.reason)
+        elif isinstance(event, JobCancelled):
+            tell("cancelled", job=event.job_id, state=JobState.CANCELLED.value, reason="asked for")
+        else:
+            tell("postponed", job=event.job_id, state=JobState.PAUSED.value, reason="asked for")
     return instructions

@@ -8,8 +8,6 @@ from sweeper.control.asking import ASKING_ENDED, DECIDED, Decision, Searching
 from sweeper.control.events import AskingEnded, Event, JobHeld, JobPruned, JobReleased
 from sweeper.planning.plan import PlannedJob
 
-_EVENTS: dict[str, Callable[[str], Event]] = {"pause": JobHeld, "promote": JobReleased, "prune": JobPruned}
-
 
 class SearchSide:
     """Speaks with the search of one sweep; of a sweep without one it says that there is nothing.
@@ -52,9 +50,15 @@ class SearchSide:
             self._search.end(job_id, state, reason)
 
     def _decide(self, decisions: Sequence[Decision]) -> list[Event]:
-        events = []
+        events: list[Event] = []
         for decision in decisions:
             told = {"decision": decision.what, "epoch": decision.epoch, "reason": decision.reason}
             self._tell(DECIDED, job=decision.job_id, **told)
-            events.append(_EVENTS[decision.what](decision.job_id))
+            events.append(_event_of(decision))
         return events
+
+
+def _event_of(decision: Decision) -> Event:
+    if decision.what == "prune":
+        return JobPruned(decision.job_id, decision.reason)
+    return JobHeld(decision.job_id) if decision.what == "pause" else JobReleased(decision.job_id)

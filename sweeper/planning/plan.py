@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Plan:
         settings: the sweep's own settings (`gpus`, `output_dir`, ...).
         notices: lines worth telling before the start.
         plugins: the project's own code that jobs import, each set once.
+        samples: of a search, jobs with every choice that may come up; they are composed and not trained.
     """
 
     jobs: Sequence[PlannedJob]
@@ -65,11 +66,26 @@ class Plan:
     settings: Mapping[str, Any]
     notices: Sequence[str]
     plugins: Sequence[Plugins] = field(default=())
+    samples: Sequence[PlannedJob] = field(default=())
+
+    @property
+    def n_jobs(self) -> int:
+        """How many jobs there may be in the end: of a search more than are planned."""
+        search = self.settings.get("search")
+        n_asked = search["n_trials"] + search["confirm"] * (search["candidates"] + 1) if search else 0
+        return max(len(self.jobs), n_asked)
 
     @property
     def count(self) -> str:
         """How many jobs, in words."""
+        if self.n_jobs > len(self.jobs):
+            return f"up to {self.n_jobs} jobs"
         return "1 job" if len(self.jobs) == 1 else f"{len(self.jobs)} jobs"
+
+    def of_samples(self) -> "Plan":
+        """Return the plan of the jobs that a search may come to ask for, for a look at each kind of them."""
+        jobs = [replace(job, job_id=f"{number:04d}") for number, job in enumerate(self.samples, start=1)]
+        return replace(self, jobs=jobs)
 
 
 def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], output_dir: Path) -> Plan:

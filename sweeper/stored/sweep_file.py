@@ -1,5 +1,6 @@
 """``sweep.yaml``: what a sweep is about, written before its first job starts and read by whoever looks at it later."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from runners.contract.yamlfile import YamlParts, dump_entries, dump_yaml
 from sweeper.planning.plan import Plan, PlannedJob
 from sweeper.stored.redaction import without_password
 from sweeper.stored.versions import stack_versions
+
+# The list of jobs as `dump_entries` writes it, an entry a line, at the file's end.
+_JOBS = re.compile(r"^jobs:\n(?:- \{.*\}\n)+\Z", re.MULTILINE)
 
 
 def write_sweep_file(folder: SweepFolder, plan: Plan, name: str, command: Sequence[str]) -> None:
@@ -70,6 +74,18 @@ def add_to_sweep_file(
         content["axes"][key] = list(dict.fromkeys([*content["axes"].get(key, []), *values]))
     jobs = content.pop("jobs")
     write_text(folder.sweep, dump_yaml(content) + dump_entries("jobs", jobs))
+
+
+def append_job(folder: SweepFolder, job: PlannedJob) -> None:
+    """Add one job to ``sweep.yaml``, in one piece; of thousands that are there already none is read again."""
+    text = folder.sweep.read_text(encoding="utf-8")
+    entry = describe_job(job)
+    written = dump_entries("jobs", [entry])
+    is_listed = _JOBS.search(text) and _JOBS.search(written) and f"fingerprint: {job.dataset.fingerprint}\n" in text
+    if is_listed:
+        write_text(folder.sweep, text + written.removeprefix("jobs:\n"))
+    else:
+        add_to_sweep_file(folder, [entry], [describe_dataset(job)], {})
 
 
 def tell_store(folder: SweepFolder, tracking: Mapping[str, Any]) -> None:

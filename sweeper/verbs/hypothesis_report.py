@@ -23,9 +23,7 @@ from sweeper.planning.plan import Plan, make_plan
 from sweeper.planning.settings import sweep_settings
 from sweeper.project.project import SHIPPED_CONF
 from sweeper.stored.redaction import without_password
-from sweeper.tracking.shipper import TrackingSettings
-from sweeper.tracking.store_probe import database_file
-from sweeper.tracking.tracking_store import tracking_settings
+from sweeper.tracking.tracking_store import readable_store, tracking_settings
 
 EXPERIMENT = "tracking.experiment"
 
@@ -78,7 +76,7 @@ def report_hypotheses(
         )
     tracking = tracking_settings(settings["tracking"], output_dir)
     is_said = any(word.startswith(f"{EXPERIMENT}=") for word in words)
-    sources = Sources(output_dir, _store(tracking), tracking.experiment if is_said else None)
+    sources = Sources(output_dir, readable_store(tracking), tracking.experiment if is_said else None)
     report = judging.report_hypotheses(asked, sources, output_dir / "reports" / f"hypothesis-{'-'.join(names)}")
     for part in terminal_report(report):
         console.print(part, soft_wrap=isinstance(part, Text))
@@ -97,9 +95,3 @@ def _compose(loader: ConfigLoader, master: DictConfig, words: Sequence[str]) -> 
 def _seeds(plan: Plan) -> tuple[int, ...]:
     """Return the seeds that each arm is to have, the lowest first."""
     return tuple(sorted({int(job.config["seed"]) for job in plan.jobs}))
-
-
-def _store(tracking: TrackingSettings) -> str | None:
-    """Return the address of the store; None where nothing has been tracked yet."""
-    database = None if tracking.uri is None else database_file(tracking.uri)
-    return None if database is not None and not database.exists() else tracking.uri

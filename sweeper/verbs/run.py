@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
+from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from sweeper.hardware.machine import StartExecutor, find_capacity, hold_machine
 from sweeper.planning.axes import Axes, read_axes
@@ -21,7 +22,8 @@ from sweeper.planning.compose import Composer
 from sweeper.planning.held_words import held_words
 from sweeper.planning.hypothesis_axes import cross_arms, find_hypothesis, hypothesis_arguments
 from sweeper.planning.own_paths import anchor_paths
-from sweeper.planning.plan import make_plan
+from sweeper.planning.plan import Plan, make_plan
+from sweeper.planning.search_space import has_search, search_of
 from sweeper.planning.settings import sweep_settings
 from sweeper.stored.journal import Journal
 from sweeper.stored.plugin_copies import write_plugins
@@ -75,20 +77,34 @@ def run_verb(told: Invocation) -> int:
         return report_hypotheses(told.loader, told.config, told.arguments, told.family, console)
     hypothesis = find_hypothesis(told.config)
     arguments = hypothesis_arguments(hypothesis, told.arguments) if hypothesis else list(told.arguments)
-    axes = read_axes(OverridesParser.create(config_loader=told.loader).parse_overrides(arguments))
+    overrides = OverridesParser.create(config_loader=told.loader).parse_overrides(arguments)
+    search = None
+    if has_search(told.config):
+        search, overrides = search_of(told.config, overrides)
+    axes = read_axes(overrides)
     if hypothesis is not None:
         cross_arms(told.config, hypothesis, axes)
     anchor_paths(told.config, {word.partition("=")[0].lstrip("+") for word in told.arguments})
     settings = sweep_settings(told.config)
     output_dir = Path(settings["output_dir"]).absolute()
     composer = Composer(told.loader, told.config)
+
+    def plan_jobs() -> Plan:
+        if search is None:
+            return make_plan(composer, axes, settings, output_dir)
+        from sweeper.study.opening import make_search_plan
+
+        return make_search_plan(composer, search, axes.fixed, settings, output_dir)
+
     if told.verb in ("plan", "plan_json"):
-        return show_plan(console, make_plan(composer, axes, settings, output_dir), output_dir, told.verb == "plan_json")
+        return show_plan(console, plan_jobs(), output_dir, told.verb == "plan_json")
     set_umask(UMASKS[settings["share"]])
     if told.verb == "check_data":
         return check_data(console, composer, axes, output_dir)
     if told.sweep is not None:
-        return add_jobs(SweepFolder(Path(told.sweep)), make_plan(composer, axes, settings, output_dir))
+        if search is not None:
+            raise UserError(f"search in detsweep add: {search.name}; a search asks for its jobs itself, leave it out")
+        return add_jobs(SweepFolder(Path(told.sweep)), plan_jobs())
     is_check = told.verb in ("check", "check_models")
     name = "check" if is_check else settings["name"] or _name(axes, told.config)
     parent = output_dir / CHECKS if is_check else output_dir
@@ -97,12 +113,14 @@ def run_verb(told: Invocation) -> int:
         _new_folder(parent, name, settings["share"]) as folder,
         hold_machine(capacity, settings, folder.path / "server.log", told.start_executor) as machine,
     ):
-        plan = make_plan(composer, axes, settings, output_dir)
+        plan = plan_jobs()
         of_data = {warning for job in plan.jobs for warning in job.dataset.warnings}
         is_told = told.verb != "check_models"
         notices = [notice for notice in plan.notices if is_told or notice not in of_data]
         _print_notices(console, [*notices, *write_plugins(folder, plan.plugins)])
-        sweep = NewSweep(plan, folder, name, _command(told.verb))
+        if is_check and plan.samples:
+            plan = plan.of_samples()
+        sweep = NewSweep(plan, folder, name, _command(told.verb), composer)
         if not is_check:
             return train_new(sweep, capacity, machine, console)
         write_sweep(folder, plan, name, sweep.command)
@@ -135,6 +153,7 @@ def _name(axes: Axes, config: DictConfig) -> str:
     chosen = config.hydra.runtime.choices
     return (
         chosen.get("hypothesis")
+        or chosen.get("search")
         or chosen.get("recipe")
         or "-".join(key.rpartition(".")[2].rpartition("/")[2] for key in axes.values)[:60]
         or "train"

@@ -5,7 +5,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +15,17 @@ from rich.text import Text
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptMode
+from sweeper.control.asking import Searching
 from sweeper.control.attempt_start import AttemptSettings
 from sweeper.control.controller import Controller
 from sweeper.control.expectations import JobEstimates
 from sweeper.control.left import LeftSweep
-from sweeper.control.looks import Looks, has_looks
+from sweeper.control.looks import Looks, has_looks, look_tags
 from sweeper.control.running import Limits
 from sweeper.hardware.machine import Machine
+from sweeper.planning.compose import Composer
 from sweeper.planning.plan import Plan
+from sweeper.project.project import SHIPPED_CONF
 from sweeper.runs.answers import keep_answers
 from sweeper.stored.journal import Journal, read_journal
 from sweeper.stored.processes import birth_of, boot_id
@@ -53,6 +56,7 @@ class SweepRun:
         estimates: what its jobs are expected to need.
         left: what an earlier controller of the sweep left, nothing of it running; or which jobs are reused.
         tags: what the sweep's own run carries in the tracking store beside the usual.
+        composer: composes the jobs that a search asks for; None of a sweep that is none.
     """
 
     plan: Plan
@@ -63,6 +67,7 @@ class SweepRun:
     estimates: JobEstimates | None = None
     left: LeftSweep | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    composer: Composer | None = None
 
 
 def train_jobs(run: SweepRun, console: Console) -> int:
@@ -91,7 +96,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
         tracker = Tracker(tracking, folder, progress.say)
         tags = run_tags()
         own = sweep_tags(run.command, plan.settings, plan.axes.values)
-        tracker.open_sweep(folder.sweep_id, {**tags, **run.tags, **own})
+        tracker.open_sweep(folder.sweep_id, {**tags, **run.tags, **own, **look_tags(folder)})
         if run.left is not None and tracking.uri is not None:
             ship_left(tracker, plan.jobs, folder, run.left)
         controller = Controller(
@@ -107,6 +112,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
             left=run.left,
             estimates=run.estimates,
             looks=Looks(folder, progress.say) if has_looks(plan.settings) else None,
+            search=_open_search(run, progress.say),
         )
         try:
             exit_code = controller.run()
@@ -131,6 +137,15 @@ def train_jobs(run: SweepRun, console: Console) -> int:
     if exit_code not in (0, 1):
         console.print(Text(way_on(folder)), soft_wrap=True)
     return exit_code
+
+
+def _open_search(run: SweepRun, say: Callable[[str], None]) -> Searching | None:
+    """Return the search of a sweep that is one."""
+    if run.plan.settings.get("search") is None:
+        return None
+    from sweeper.study.opening import open_search  # with Optuna, for which no other sweep waits
+
+    return open_search(run.plan, run.folder, run.composer or Composer.of_folder(SHIPPED_CONF), run.left, say)
 
 
 def way_on(folder: SweepFolder) -> str:
