@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from runners.contract.coco import CocoFile, subset
 from runners.contract.coco_split import FoldPlan, assign_folds
@@ -89,7 +90,7 @@ def choose_held_back(coco: CocoFile, plan: HoldBackPlan) -> set[int]:
         UserError: as `hold_back`.
     """
     n_held, n_folds = plan.folds
-    n_groups = len({_group(image, plan) for image in coco.images})
+    n_groups = len({_group(image, plan.group_by) for image in coco.images})
     if n_groups < max(n_folds, 2 * MIN_IMAGES) and not _lacks_key(coco, plan):
         of = f" by {plan.group_by!r}" if plan.group_by is not None else ""
         raise UserError(
@@ -100,31 +101,39 @@ def choose_held_back(coco: CocoFile, plan: HoldBackPlan) -> set[int]:
     held = {image_id for image_id, fold in fold_of.items() if fold < n_held}
     kept = set(fold_of) - held
     problems = [
-        f"too few images in dataset.hold_back: {plan.share} of {coco.path} leaves {told} {shortage}; "
+        f"too few images in dataset.hold_back: {plan.share} of {coco.path} leaves {told} {few}; "
         f"{MIN_OBJECTS} in {MIN_IMAGES} are needed on either side: choose another share, or label a test split instead"
         for told, ids in (("to the search", kept), ("held back", held))
-        if (shortage := _shortage(coco, ids, plan))
+        if (few := shortage(coco, ids, plan.group_by))
     ]
     if problems:
         raise UserError(problems[0])
     return held
 
 
-def _shortage(coco: CocoFile, image_ids: Collection[int], plan: HoldBackPlan) -> str:
-    """Return how few objects a part holds, in words; nothing where they are enough for a verdict."""
+def shortage(coco: CocoFile, image_ids: Container[int], group_by: str | None) -> str:
+    """Return how few objects some images hold, in words; nothing where they are enough for a verdict.
+
+    Args:
+        coco: the labelled file.
+        image_ids: which of its images.
+        group_by: key of the image records whose equal values count once; None: no key.
+    """
     counted = [
         box["image_id"] for box in coco.annotations if box["image_id"] in image_ids and not box.get("iscrowd", 0)
     ]
     with_object = set(counted)
-    groups = {_group(image, plan) for image in coco.images if image["id"] in with_object}
+    groups = {_group(image, group_by) for image in coco.images if image["id"] in with_object}
     if len(counted) >= MIN_OBJECTS and len(groups) >= MIN_IMAGES:
         return ""
-    unit = "image" if plan.group_by is None else "group"
+    unit = "image" if group_by is None else "group"
     return f"{count(len(counted), 'object')} in {count(len(groups), unit)}"
 
 
-def _group(image: dict[str, object], plan: HoldBackPlan) -> str:
-    return json.dumps(image.get(plan.group_by or "file_name"), sort_keys=True)
+def _group(image: Mapping[str, Any], group_by: str | None) -> str:
+    # An image without the key stands alone, as where runs are judged.
+    value = image.get(group_by) if group_by is not None else None
+    return json.dumps(["alone", image["id"]] if value is None else value, sort_keys=True)
 
 
 def _lacks_key(coco: CocoFile, plan: HoldBackPlan) -> bool:
