@@ -189,7 +189,7 @@ class Schedule:
             if entry.state in (JobState.FAILED, JobState.CANCELLED):
                 entry.state, entry.tries, entry.rank = JobState.PLANNED, Tries(), _PLANNED
                 self._n_open += 1
-            elif not entry.is_held:
+            elif entry.state.is_terminal or not entry.is_held:
                 return []
             entry.is_held = False
             if not _runs(entry):

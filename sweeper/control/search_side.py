@@ -20,6 +20,7 @@ class SearchSide:
     def __init__(self, search: Searching | None, tell: Callable[..., None]) -> None:
         self._search = search
         self._tell = tell
+        self._is_over = False
 
     @property
     def n_jobs(self) -> int:
@@ -33,9 +34,12 @@ class SearchSide:
             take_in: takes new jobs into the plan, and returns the events that tell of them.
         """
         assert self._search is not None, "only a search is asked"
+        if self._is_over:
+            return []  # what it said last is still being carried out
         answer = self._search.ask()
         events = [*take_in(answer.jobs), *self._decide(answer.decisions)]
         if answer.is_over:
+            self._is_over = True
             self._tell(ASKING_ENDED)
             events.append(AskingEnded())
         return events

@@ -25,6 +25,7 @@ from sweeper.control.running import Limits
 from sweeper.hardware.machine import Machine
 from sweeper.planning.compose import Composer
 from sweeper.planning.plan import Plan
+from sweeper.planning.resolvers import register
 from sweeper.project.project import SHIPPED_CONF
 from sweeper.runs.answers import keep_answers
 from sweeper.stored.journal import Journal, read_journal
@@ -145,6 +146,7 @@ def _open_search(run: SweepRun, say: Callable[[str], None]) -> Searching | None:
         return None
     from sweeper.study.opening import open_search  # with Optuna, for which no other sweep waits
 
+    register()
     return open_search(run.plan, run.folder, run.composer or Composer.of_folder(SHIPPED_CONF), run.left, say)
 
 
