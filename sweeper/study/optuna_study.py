@@ -101,9 +101,7 @@ class Study:
             drawn = self._sampling.draw(self._refuses, N_ASKS) or self._sampling.draw_by_chance(self._refuses, N_DRAWS)
             if drawn is None:
                 return self._listed(iter(self._search.grid()) if self._is_countable() else iter(()))
-            trial, point = drawn
-            params = dict(trial.params)
-            return Asked(self._enter(params, trial), params, point)
+            return Asked(self._enter(drawn.params, drawn.trial), drawn.params, drawn.point)
 
     def open(self, params: Mapping[str, Value]) -> int:
         """Take in a point as a running trial: the default; what runs or rests when a search is resumed.

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -20,6 +21,25 @@ from sweeper.study.samplers import build_random, build_sampler
 _REMEMBERING = ("cmaes", "nsgaii", "qmc")
 # Takes trials for what they are when it is asked, also those that rest.
 _READING = ("tpe",)
+
+
+# Says of a point, by names and by keys, why it is not wanted; None if it is.
+Refusal = Callable[[Mapping[str, Value], Mapping[str, str]], str | None]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a sampler drew.
+
+    Attributes:
+        trial: Optuna's, running.
+        params: its values by the dimensions' names.
+        point: the same as they stand in overrides, by key.
+    """
+
+    trial: Any
+    params: Mapping[str, Value]
+    point: Mapping[str, str]
 
 
 class _Ledger(optuna.storages.InMemoryStorage):  # type: ignore[misc]
@@ -63,28 +83,25 @@ class Sampling:
         """Whether the sampler learns from trials that rest."""
         return self._name in _READING
 
-    def draw(
-        self, refuses: Callable[[Mapping[str, Value], Mapping[str, str]], str | None], n_tries: int
-    ) -> tuple[Any, dict[str, str]] | None:
-        """Return a running trial and its point, drawn by the sampler.
+    def draw(self, refuses: Refusal, n_tries: int) -> Drawn | None:
+        """Return a new running trial, drawn by the sampler.
 
         Args:
-            refuses: says why a point (values by name, overrides by key) is not wanted; such a trial is told as failed.
+            refuses: says why a point is not wanted; such a trial is told as failed.
             n_tries: how often the sampler is asked.
         """
         for _ in range(n_tries):
             trial = self._study.ask()
-            point = self._suggest(trial)
-            reason = refuses(trial.params, point)
+            params = self._suggest(trial)
+            point = self._search.point(params)
+            reason = refuses(params, point)
             if reason is None:
-                return trial, point
+                return Drawn(trial, params, point)
             trial.set_user_attr("reason", reason)
             self._study.tell(trial, state=TrialState.FAIL)
         return None
 
-    def draw_by_chance(
-        self, refuses: Callable[[Mapping[str, Value], Mapping[str, str]], str | None], n_tries: int
-    ) -> tuple[Any, dict[str, str]] | None:
+    def draw_by_chance(self, refuses: Refusal, n_tries: int) -> Drawn | None:
         """Do as `draw`, all points being equally likely."""
         own, self._study.sampler = self._study.sampler, build_random(self._search, self._n_told + self._n_by_chance)
         self._n_by_chance += n_tries
@@ -161,12 +178,14 @@ class Sampling:
         values = objective_values(self._search, record) if record.is_complete else None
         return (TrialState.FAIL, None) if values is None else (TrialState.COMPLETE, values)
 
-    def _suggest(self, trial: Any) -> dict[str, str]:
-        """Have a trial choose its values, dimension by dimension as the conditions allow; return the overrides."""
+    def _suggest(self, trial: Any) -> dict[str, Value]:
+        """Have a trial choose its values by the dimensions' names, one after the other as the conditions allow."""
+        params: dict[str, Value] = {}
         point: dict[str, str] = {}
         for dimension in self._search.active(point):
-            point[dimension.key] = dimension.written(_suggested(trial, dimension))
-        return point
+            params[dimension.name] = _suggested(trial, dimension)
+            point[dimension.key] = dimension.written(params[dimension.name])
+        return params
 
     def _shaped(self, params: Mapping[str, Value], **more: Any) -> Any:
         """Return a finished trial of Optuna's.
@@ -210,7 +229,9 @@ def _suggested(trial: Any, dimension: Dimension) -> Value:
     assert high is not None
     if dimension.kind == "int":
         return int(trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=dimension.log))
-    return float(trial.suggest_float(name, float(low), float(high), step=step, log=dimension.log))
+    value = float(trial.suggest_float(name, float(low), float(high), step=step, log=dimension.log))
+    # Without the digits that only adding up the steps made: 0.85, as a grid has it, not 0.8500000000000001.
+    return value if step is None else float(f"{value:.12g}")
 
 
 def _distribution(dimension: Dimension) -> Any:

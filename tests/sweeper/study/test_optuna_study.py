@@ -1,0 +1,201 @@
+"""A study takes in whatever becomes of a trial, and is built anew from what was told."""
+
+import math
+import statistics
+from collections.abc import Mapping
+
+import pytest
+
+from runners.contract.dimensions import Value
+from runners.contract.states import JobState
+from sweeper.study.optuna_study import Asked, Study
+from tests.sweeper.study.searches import (
+    AP,
+    CONDITIONAL,
+    MEMORY,
+    N_EPOCHS,
+    PLAIN,
+    curve_of,
+    plain_ap,
+    record_of,
+    search_of,
+)
+
+SAMPLERS = ("tpe", "random", "cmaes", "nsgaii", "qmc")
+PAUSING = {"name": "successive_halving", "pauses": True}
+
+
+def ask(study: Study) -> Asked:
+    asked = study.ask()
+    assert asked is not None
+    return asked
+
+
+def told(study: Study, n: int, first: int = 0, **more: float) -> list[Asked]:
+    result = []
+    for number in range(first, first + n):
+        result.append(ask(study))
+        study.tell(result[-1].handle, record_of(number, result[-1].params, plain_ap(result[-1].params), **more))
+    return result
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_study_is_built_anew_from_its_records_and_what_runs_goes_on(sampler: str) -> None:
+    search = search_of(PLAIN, sampler=sampler, pruner="median")
+    old = Study(search, N_EPOCHS)
+    told(old, 15)
+    running = ask(old)
+    new = Study(search, N_EPOCHS, n_told=15)
+    for record in old.records:
+        new.add(record)
+    handle = new.open(running.params)
+    assert new.records == old.records
+    assert (new.best(3), new.pareto()) == (old.best(3), old.pareto())
+    assert not new.report(handle, 1, 0.1)
+    new.tell(handle, record_of(15, running.params, ap=0.99))
+    assert new.best()[0].trial.number == 15
+    assert ask(new).params != running.params
+
+
+@pytest.mark.parametrize(
+    ("sampler", "objectives"),
+    [
+        *[(sampler, [AP]) for sampler in SAMPLERS],
+        *[(sampler, [AP, MEMORY]) for sampler in SAMPLERS if sampler != "cmaes"],
+    ],
+)
+def test_however_trials_end_the_next_one_is_asked_for(sampler: str, objectives: list[str]) -> None:
+    study = Study(search_of(PLAIN, sampler=sampler, objectives=objectives, pruner=PAUSING), N_EPOCHS)
+    ends = (JobState.FAILED, JobState.CANCELLED, JobState.PRUNED, JobState.COMPLETED, JobState.REUSED)
+    n_ended = 0
+    for state in ends:
+        for rests in (False, True):
+            for goes_on in (False, True):
+                asked = ask(study)
+                study.report(asked.handle, 1, 0.2)
+                if rests:
+                    study.hold(asked.handle)
+                if goes_on:
+                    study.promote(asked.handle)
+                study.tell(asked.handle, record_of(n_ended, asked.params, 0.5, state, memory=3.0, curve={1: 0.2}))
+                n_ended += 1
+    told(study, 4, first=n_ended, memory=4.0)
+    assert len(study.records) == n_ended + 4
+    assert len(study.best(100)) == 8 + 4
+
+
+@pytest.mark.parametrize("values", [{}, {AP: math.nan}, {AP: math.inf}, {MEMORY: 3.0}])
+def test_a_completed_trial_without_its_objective_counts_for_nothing(values: Mapping[str, float]) -> None:
+    study = Study(search_of(PLAIN), N_EPOCHS)
+    asked = ask(study)
+    record = record_of(0, asked.params)
+    study.tell(asked.handle, type(record)(record.trial, record.job_id, record.state, values))
+    assert study.best() == []
+    told(study, 1, first=1)
+    assert [record.trial.number for record in study.best(5)] == [1]
+
+
+def test_the_best_keeps_all_limits() -> None:
+    study = Study(search_of(PLAIN, constraints={MEMORY: {"max": 8}}), N_EPOCHS)
+    for number, (ap, violation) in enumerate([(0.3, -1.0), (0.9, 0.5), (0.4, 0.0), (0.2, -4.0)]):
+        asked = ask(study)
+        study.tell(asked.handle, record_of(number, asked.params, ap, constraints={MEMORY: violation}))
+    assert [record.values[AP] for record in study.best(10)] == [0.4, 0.3, 0.2]
+
+
+def test_tpe_keeps_to_limits_where_the_best_would_break_them() -> None:
+    def mean_momentum(limited: bool) -> float:
+        study = Study(search_of(PLAIN, constraints={MEMORY: {"max": 7}} if limited else {}), N_EPOCHS)
+        asked = []
+        for number in range(50):
+            asked.append(ask(study))
+            momentum = float(asked[-1].params["optimizer.momentum"])
+            broken = {MEMORY: 10 * momentum - 7} if limited else {}
+            study.tell(asked[-1].handle, record_of(number, asked[-1].params, momentum, constraints=broken))
+        return statistics.mean(float(one.params["optimizer.momentum"]) for one in asked[-15:])
+
+    assert mean_momentum(limited=True) < 0.75 < 0.85 < mean_momentum(limited=False)
+
+
+def test_the_front_of_two_objectives_holds_those_that_nothing_beats() -> None:
+    study = Study(search_of(PLAIN, objectives=[AP, MEMORY]), N_EPOCHS)
+    for number, (ap, memory) in enumerate([(0.5, 8.0), (0.4, 4.0), (0.4, 6.0), (0.3, 4.0), (0.5, 8.0), (0.1, 1.0)]):
+        asked = ask(study)
+        study.tell(asked.handle, record_of(number, asked.params, ap, memory=memory))
+    assert [record.trial.number for record in study.pareto()] == [0, 1, 4, 5]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "outside",
+    [
+        {"optimizer.lr": 30.0, "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4},
+        {"optimizer.lr": 0.1, "optimizer.momentum": 0.9},
+        {"optimizer.lr": 0.1, "optimizer.momentum": 0.9, "optimizer.weight_decay": 1e-4, "optimizer": "sgd"},
+    ],
+    ids=["out of range", "too few", "too many"],
+)
+def test_a_point_outside_of_the_space_is_taken_in_and_the_sampler_told_nothing(
+    sampler: str, outside: dict[str, Value]
+) -> None:
+    search = search_of(PLAIN, sampler=sampler, pruner=PAUSING)
+    plain, with_default = Study(search, N_EPOCHS), Study(search, N_EPOCHS)
+    handle = with_default.open(outside)
+    with_default.report(handle, 1, 0.1)
+    with_default.hold(handle)
+    with_default.promote(handle)
+    with_default.tell(handle, record_of(0, outside, 0.9, origin="default"))
+    with_default.add(record_of(1, outside, 0.8, origin="warm"))
+    assert [one.params for one in told(plain, 15)] == [one.params for one in told(with_default, 15, first=2)]
+    assert with_default.best()[0].trial.origin == "default"
+
+
+def test_a_default_inside_of_a_conditional_space_is_known_to_the_sampler() -> None:
+    default = {"optimizer": "sgd", "optimizer.lr (sgd)": 0.02, "optimizer.momentum": 0.9}
+    default |= {"optimizer.weight_decay": 1e-4, "batch_size": 16}
+    search = search_of(CONDITIONAL, sampler={"name": "tpe", "n_startup_trials": 1})
+    study = Study(search, N_EPOCHS)
+    study.tell(study.open(default), record_of(0, default, 0.5, origin="default"))
+    # With one trial told, the sampler's own choice is around it, not all over the space.
+    asked = [ask(study) for _ in range(30)]
+    assert sum(one.params["optimizer"] == "sgd" for one in asked) > 12
+
+
+def test_a_confirming_trial_tells_the_study_nothing() -> None:
+    study = Study(search_of(PLAIN), N_EPOCHS)
+    study.add(record_of(0, told(Study(search_of(PLAIN), N_EPOCHS), 1)[0].params, 0.9, origin="confirm"))
+    assert study.records == ()
+    assert study.best() == []
+
+
+def resting_study(rests: bool) -> Study:
+    """Return a study whose 24 trials measured one epoch each and have not ended; a momentum of 0.6 is best."""
+    study = Study(search_of(PLAIN, pruner=PAUSING, n_trials=50), N_EPOCHS)
+    for number in range(24):
+        momentum = 0.5 + 0.02 * number
+        params = {"optimizer.lr": 0.02, "optimizer.momentum": momentum, "optimizer.weight_decay": 1e-4}
+        handle = study.open(params)
+        study.report(handle, 1, 0.3 - abs(momentum - 0.6))
+        if rests:
+            study.hold(handle)
+    return study
+
+
+def off(study: Study) -> float:
+    """Return how far from a momentum of 0.6 the next points lie, on average."""
+    return statistics.mean(abs(float(ask(study).params["optimizer.momentum"]) - 0.6) for _ in range(10))
+
+
+def test_the_sampler_learns_from_trials_that_rest() -> None:
+    assert off(resting_study(rests=True)) < 0.5 * off(resting_study(rests=False))
+
+
+def test_a_trial_that_went_on_counts_as_what_it_became() -> None:
+    """Trials rest, all go on, and it turns out that the best at rest are the worst at the end."""
+    study = resting_study(rests=True)
+    for handle in range(1, 25):
+        study.promote(handle)
+        momentum = 0.5 + 0.02 * (handle - 1)
+        params = {"optimizer.lr": 0.02, "optimizer.momentum": momentum, "optimizer.weight_decay": 1e-4}
+        study.tell(handle, record_of(handle, params, momentum, curve=curve_of(momentum)))
+    assert statistics.mean(float(ask(study).params["optimizer.momentum"]) for _ in range(10)) > 0.8
