@@ -26,10 +26,9 @@ def space_problems(search: Search, composer: Composer, shared: Sequence[str], wh
     """
     problems: list[str] = []
     for dimension in search.dimensions:
-        told = [
-            *_composition_problems(search, dimension, composer, shared, where),
-            *_range_problems(dimension, where),
-        ]
+        # A word where a number should be is out of range as well; it is told once.
+        told = list(_composition_problems(search, dimension, composer, shared, where))
+        told = told or list(_range_problems(dimension, where))
         problems += [line for line in told if line not in problems]
     return problems
 
@@ -92,19 +91,22 @@ def _composition_problems(
 
 def _contexts(search: Search, dimension: Dimension, composer: Composer) -> Iterator[Mapping[str, str]]:
     """Yield the choices of groups beside which a dimension is looked at, one group away from the first of all."""
+    key = dimension.key.lstrip("+")
+    root, is_inner = key.partition(".")[0], "." in key
+    # A group's own settings depend on that group, and what stands at the top is there whatever is chosen.
+    tied = {root} if composer.is_group(root) or not is_inner else None
     index = search.dimensions.index(dimension)
     groups = [
         entry
         for entry in search.dimensions[:index]
-        if entry.kind == "categorical" and (entry.key in dimension.when or composer.is_choice(entry.key.lstrip("+")))
+        if entry.key in dimension.when
+        or (composer.is_choice(entry.key.lstrip("+")) and (tied is None or entry.key.lstrip("+") in tied))
     ]
     first: dict[str, str] = {}
     for group in groups:
         if group.applies(first) and group.key not in first:
             first[group.key] = dimension.when.get(group.key, group.choices)[0]
     yield first
-    if composer.is_group(dimension.key.lstrip("+")):
-        return  # a group has the same options whatever else is chosen
     for group in groups:
         for choice in dimension.when.get(group.key, group.choices):
             moved = {**first, group.key: choice}

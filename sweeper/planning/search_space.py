@@ -57,10 +57,9 @@ def search_of(config: DictConfig, overrides: Sequence[Override]) -> tuple[Search
     shared = [override for override in last.values() if not override.is_sweep_override()]
     search = _with_varied(search, varied, problems)
     search = _with_fixed(search, shared)
-    if not problems:
-        problems = search_problems(search, where)
-        if any(all(not values for values in pair.values()) for pair in search.exclude):
-            problems.append(f"nothing left in {where}: what the command line fixes is excluded; fix something else")
+    if {} in search.exclude:
+        problems.append(f"nothing left in {where}: what the command line fixes is excluded; fix something else")
+    problems = problems or search_problems(search, where)
     if problems:
         raise UserError(*problems)
     return search, [override for override in overrides if override in shared]
@@ -121,13 +120,13 @@ def same_value(one: str, other: str) -> bool:
 
 def _clashes(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
     """Return a line for each override that a search cannot have beside it."""
-    problems = []
     if config.get("hypothesis") is not None:
         chosen = OmegaConf.select(config, "hydra.runtime.choices.hypothesis")
-        problems.append(
+        return [
             f"search of a hypothesis in hypothesis={chosen}: its arms are compared as they are, never searched or "
             "pruned; leave one of them out"
-        )
+        ]
+    problems = []
     for override in overrides:
         line, name = override.input_line, override.key_or_group
         if not override.is_sweep_override():
@@ -174,7 +173,10 @@ def _with_varied(search: Search, varied: Sequence[Override], problems: list[str]
 
 
 def _with_fixed(search: Search, shared: Sequence[Override]) -> Search:
-    """Return the search without the keys that a command line fixes, what depends on them settled."""
+    """Return the search without the keys that a command line fixes, what depends on them settled.
+
+    Of an exclusion whose keys are all fixed to its values nothing is left: it excludes all.
+    """
     dimensions, exclude = list(search.dimensions), list(search.exclude)
     for override in shared:
         key = override.key_or_group
@@ -188,8 +190,8 @@ def _with_fixed(search: Search, shared: Sequence[Override]) -> Search:
             for entry in _settled(dimensions, key, (value,))
         ]
         exclude = [pair for pair in exclude if key not in pair or any(same_value(one, value) for one in pair[key])]
-        exclude = [{on: () if on == key else values for on, values in pair.items()} for pair in exclude]
-    return replace(search, dimensions=named(dimensions), exclude=tuple(map(_without_fixed, exclude)))
+        exclude = [{on: values for on, values in pair.items() if on != key} for pair in exclude]
+    return replace(search, dimensions=named(dimensions), exclude=tuple(exclude))
 
 
 def _narrowed(exclude: Sequence[Exclusion], before: Sequence[Dimension], now: Dimension) -> tuple[Exclusion, ...]:
@@ -204,12 +206,6 @@ def _narrowed(exclude: Sequence[Exclusion], before: Sequence[Dimension], now: Di
         if values or now.key not in pair:
             left.append({**pair, now.key: values} if values else pair)
     return tuple(left)
-
-
-def _without_fixed(pair: Exclusion) -> Exclusion:
-    """Return what an exclusion says of keys that are not fixed; of one that is fixed as a whole, nothing is left."""
-    open_keys = {key: values for key, values in pair.items() if values}
-    return open_keys or pair
 
 
 def _settled(dimensions: Sequence[Dimension], key: str, choices: Sequence[str]) -> list[Dimension]:
