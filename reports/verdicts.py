@@ -48,6 +48,7 @@ class SweepVerdicts:
         missing: runs that are to be there and are not, in words.
         problem: why; empty otherwise.
         next_command: trains only the seeds that would decide; empty if none would, or none is needed.
+        remarks: lines worth reading beside the verdicts.
     """
 
     sweep_id: str
@@ -56,6 +57,7 @@ class SweepVerdicts:
     next_command: str = ""
     floor: tuple[NoiseFloor, ...] = ()
     missing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def judge_sweeps(runs: RunSet, elsewhere: Sequence[RunRecord] = ()) -> list[SweepVerdicts]:
@@ -160,6 +162,7 @@ def _notes(found: Sequence[SweepVerdicts]) -> Iterator[str]:
     for verdicts in found:
         if verdicts.judged is not None:
             yield from _claim_notes(verdicts.judged)
+        yield from verdicts.remarks
         yield from (f"not finished: {line}" for line in verdicts.missing)
         if verdicts.next_command:
             yield f"next: {verdicts.next_command}"
