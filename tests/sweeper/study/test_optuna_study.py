@@ -190,12 +190,19 @@ def test_the_sampler_learns_from_trials_that_rest() -> None:
     assert off(resting_study(rests=True)) < 0.5 * off(resting_study(rests=False))
 
 
-def test_a_trial_that_went_on_counts_as_what_it_became() -> None:
-    """Trials rest, all go on, and it turns out that the best at rest are the worst at the end."""
-    study = resting_study(rests=True)
-    for handle in range(1, 25):
-        study.promote(handle)
-        momentum = 0.5 + 0.02 * (handle - 1)
+@pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.PRUNED])
+def test_a_trial_that_rested_counts_as_what_it_became_and_as_nothing_else(state: JobState) -> None:
+    """The sampler goes on as if nobody had ever rested, though those that were best at rest end as the worst."""
+    rested = resting_study(rests=True)
+    direct = Study(search_of(PLAIN, pruner=PAUSING, n_trials=50), N_EPOCHS)
+    for number, handle in enumerate(range(1, 25)):
+        momentum = 0.5 + 0.02 * number
         params = {"optimizer.lr": 0.02, "optimizer.momentum": momentum, "optimizer.weight_decay": 1e-4}
-        study.tell(handle, record_of(handle, params, momentum, curve=curve_of(momentum)))
-    assert statistics.mean(float(ask(study).params["optimizer.momentum"]) for _ in range(10)) > 0.8
+        record = record_of(number, params, momentum, state, curve=curve_of(momentum))
+        if number % 2:
+            rested.promote(handle)
+        rested.tell(handle, record)
+        direct.add(record)
+    asked = [ask(rested).params for _ in range(5)]
+    assert asked == [ask(direct).params for _ in range(5)]
+    assert statistics.mean(float(params["optimizer.momentum"]) for params in asked) > 0.8
