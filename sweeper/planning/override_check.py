@@ -21,6 +21,7 @@ def value_problem(override: Override, config: DictConfig, raw: Mapping[str, Any]
         groups: names of config groups, for the misspelt ones.
     """
     key, line = override.key_or_group, override.input_line or ""
+    groups = list(groups)
     if override.is_add() or override.is_force_add():
         return None
     node: Any = raw
@@ -35,6 +36,8 @@ def value_problem(override: Override, config: DictConfig, raw: Mapping[str, Any]
             node = node[int(part)]
         elif isinstance(node, Mapping) and part in node:
             node = node[part]
+        elif node is None and len(walked) == 1 and walked[0] in groups:
+            return f"no setting '{key}': no {walked[0]} is chosen; {walked[0]}=NAME beside it"
         else:
             # Without the value, so that an axis is told once and not for each of its values.
             return f"no setting '{key}'{nearest(key, [*_keys(raw), *groups]) or f'; +{key}=VALUE adds one'}"
@@ -43,13 +46,18 @@ def value_problem(override: Override, config: DictConfig, raw: Mapping[str, Any]
         if walked[0] in NULLABLE_NODES and len(walked) > 1:
             return None
         return f"setting cannot be left out in override '{line}': {key}; give it a value"
+    value = override.value()
+    if isinstance(node, Mapping) and isinstance(value, dict):
+        new = [str(name) for name in value if name not in node]
+        if new:
+            return f"no setting in override '{line}': {key} has no {', '.join(new)}; '+{line}' adds it"
     if _is_link(node):
         try:
             node = OmegaConf.select(config, key)
         except OmegaConfBaseException:
             return None  # a link that needs the data set tells nothing about the type
         node = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
-    return type_problem(key, node, override.value(), line)
+    return type_problem(key, node, value, line)
 
 
 def _is_link(node: Any) -> bool:

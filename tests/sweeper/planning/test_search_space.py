@@ -269,3 +269,19 @@ class TestAgainstConfigs:
     def test_a_condition_is_enough(self, composer: Composer) -> None:
         search, _ = searched("optimizer=adamw,sgd", space=SPACE)
         assert space_problems(search, composer, ["dataset=shapes"], "search/x.yaml") == []
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("search.n_trials=3",), "no setting 'search.n_trials': no search is chosen; search=NAME beside it"),
+            (
+                ("search=sgd", "search.constraints={cost/wall_s:{max:9}}"),
+                "no setting in override 'search.constraints={cost/wall_s:{max:9}}': search.constraints has no "
+                "cost/wall_s; '+search.constraints={cost/wall_s:{max:9}}' adds it",
+            ),
+        ],
+    )
+    def test_a_setting_of_a_search_that_is_not_there(
+        self, composer: Composer, words: tuple[str, ...], said: str
+    ) -> None:
+        assert composer.problems(["dataset=shapes", *words]) == [said]
