@@ -1,9 +1,13 @@
-"""Where a sweep's journal holds what its planned looks came to: beside the request for the seeds that each asked."""
+"""Where a sweep's journal holds what its planned looks came to: beside the request for the seeds that each asked.
+
+The sweep's own run in the tracking store carries the same as JSON in a tag.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 LOOK = "look"
+LOOKS_TAG = "detsweep.looks"
 
 
 def looks_of(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

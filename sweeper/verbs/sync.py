@@ -10,6 +10,7 @@ from runners.contract.answers import Answer
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from sweeper.control.left import LeftSweep, end_what_was_left_running, read_left
+from sweeper.control.looks import look_tags
 from sweeper.control.stored_sweep import StoredSweep, asked_sweep, read_stored
 from sweeper.planning.plan import PlannedJob
 from sweeper.runs.evaluation_log import ship_waiting
@@ -78,7 +79,7 @@ def ship_stored(
     tracker = Tracker(settings, sweep, say)
     tags = version_tags(left.versions)
     tags_of_sweep = sweep_tags(stored.command, stored.plan.settings, stored.plan.axes.values)
-    tracker.open_sweep(sweep.sweep_id, {**tags, **tags_of_sweep}, left.started_at)
+    tracker.open_sweep(sweep.sweep_id, {**tags, **tags_of_sweep, **look_tags(sweep)}, left.started_at)
     ship_left(tracker, stored.plan.jobs, sweep, left)
     _ship_answers(tracker, stored.plan.jobs, sweep, left)
     is_done = all(state.is_terminal for state in left.states.values())

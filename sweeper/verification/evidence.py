@@ -14,6 +14,7 @@ from runners.contract.digest import sha256_of
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.jsonfile import read_json
 from runners.contract.records import AttemptResult, read_metrics
+from sweeper.control.looks import has_looks
 from sweeper.stored.journal import read_journal
 from sweeper.stored.ownership import is_owned
 from sweeper.stored.processes import is_alive
@@ -110,6 +111,7 @@ class SweepEvidence:
         is_elsewhere: whether the newest controller was started on another machine.
         max_losses: the setting of that name.
         is_check: whether models were only checked: there is nothing to keep.
+        has_looks: whether its hypothesis adds seeds until it is decided.
     """
 
     lines: Sequence[JournalLine] = ()
@@ -123,6 +125,7 @@ class SweepEvidence:
     is_elsewhere: bool = False
     max_losses: int = 3
     is_check: bool = False
+    has_looks: bool = False
 
     @property
     def states(self) -> dict[str, str]:
@@ -172,6 +175,7 @@ def read_evidence(sweep: SweepFolder) -> SweepEvidence:
         is_elsewhere=is_elsewhere,
         max_losses=stored["settings"].get("max_losses", 3),
         is_check=bool(controllers) and controllers[-1].event["mode"] != "train",
+        has_looks=has_looks(stored["settings"]),
     )
 
 

@@ -25,6 +25,7 @@ from sweeper.verification.invariants import (
     check_states,
 )
 from sweeper.verification.journal_rebuild import rebuild_journal
+from sweeper.verification.look_invariants import check_looks
 from sweeper.verification.retry_invariants import check_retries, uncounted_retries
 from sweeper.verification.stored_invariants import (
     check_completed,
@@ -71,6 +72,7 @@ INVARIANTS = (
     Invariant(10, "no job, store or screen stopped another job", check_reasons_to_end),
     Invariant(11, "retries are bounded and have a cause that a retry can mend", check_retries),
     Invariant(12, "no process was left behind", check_left_behind, (REST,)),
+    Invariant(13, "looks at a hypothesis are those that were planned", check_looks),
 )
 
 

@@ -8,9 +8,12 @@ import time
 import pytest
 from mlflow import MlflowClient
 
+from reports.mlflow_runs import sweep_record
 from runners.contract.folder import SweepFolder
 from runners.contract.records import AttemptResult, AttemptSpec, Failure, MetricRecord
 from runners.contract.states import AttemptOutcome, FailureKind, JobState
+from sweeper.control.looks import look_tags
+from sweeper.stored.journal import Journal
 from sweeper.tracking.mlflow_store import MlflowStore, metric_name
 from sweeper.tracking.tracking import Tracker
 from tests.sweeper.tracked_sweep import (
@@ -64,6 +67,23 @@ def test_a_job_arrives_whole_and_only_once(store_uri: str, sweep: SweepFolder) -
     assert parent.data.tags["detsweep.reused"] == "{}"
     assert parent.data.tags["axis/backbone"] == "resnet18,resnet34"
     assert parent.info.status == "FINISHED"
+
+
+def test_what_looks_came_to_is_read_back_from_the_sweeps_own_run(store_uri: str, sweep: SweepFolder) -> None:
+    tracker = Tracker(tracking(store_uri, sweep, "looks"), sweep, pytest.fail)
+    tracker.open_sweep("test", {})
+    looks = [
+        {"n_seeds": 3, "words": {AP_50: "undecided"}, "is_final": False},
+        {"n_seeds": 5, "words": {AP_50: "better"}},
+    ]
+    for look in looks:
+        with Journal(sweep.journal) as journal:
+            assert len(look_tags(sweep)) == (look is looks[1])
+            journal.append("requested", name="1.0-aa.json", op="add", jobs=[], look=look)
+        tracker.tag_sweep(look_tags(sweep))
+    assert tracker.close(timeout_s=60) == 0
+    _, parent = run_of(store_uri, "looks", "sweep")
+    assert list(sweep_record(parent).looks) == looks
 
 
 @pytest.mark.parametrize("kept", [None, 0.0, 1, 0.5, -1], ids=["gone", "empty", "one byte", "half", "all but one byte"])

@@ -41,7 +41,8 @@ def test_a_sweep_in_order_breaks_nothing() -> None:
 
 def test_every_promise_has_a_test_in_which_it_is_broken() -> None:
     broken = {number for number, *_ in BROKEN} | {number for number, *_ in BROKEN_BY_FOLDERS}
-    assert broken == {invariant.number for invariant in INVARIANTS}
+    # The last has a file of its own: `test_look_invariants`.
+    assert broken | {13} == {invariant.number for invariant in INVARIANTS}
 
 
 # number of the promise, events, line that is named, part of what is said

@@ -42,7 +42,7 @@ def test_a_sweep_in_order_is_told_promise_by_promise(sweep: SweepFolder, capsys:
     out = capsys.readouterr().out
     assert " 1 every job reaches one final state and stays there: holds" in out
     assert " 9 the tracking store has every recorded value once: not checked: tracking=off" in out
-    assert "10 of 12 promises checked, all of them hold" in out
+    assert "11 of 13 promises checked, all of them hold" in out
 
 
 def test_a_violation_is_told_with_its_line_and_exit_1(sweep: SweepFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +58,7 @@ def test_a_program_reads_the_same_as_json(sweep: SweepFolder, capsys: pytest.Cap
     assert found["holds"] is False
     assert [(entry["invariant"], entry["where"]) for entry in found["violations"]] == [(1, "journal.jsonl:2")]
     assert set(found["not_checked"]) == {"8", "9"}
-    assert len(found["invariants"]) == 12
+    assert len(found["invariants"]) == 13
 
 
 @pytest.mark.parametrize("words", [["--nonsense"], ["gpus=none"]])
