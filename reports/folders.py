@@ -1,7 +1,7 @@
 """Reads what a sweep's folder tells about its jobs."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import yaml
 from reports.measured import read_measured, read_noted, read_result
 from reports.records import RunRecord, RunSet, SweepRecord
 from reports.reused import Store, with_reused
+from reports.search.search_node import curves_wanted
 from runners.contract.errors import UserError
 from runners.contract.folder import JobFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
@@ -17,6 +18,7 @@ from runners.contract.looks import looks_of
 from runners.contract.naming import job_columns
 from runners.contract.remarks import read_remarks
 from runners.contract.states import JobState
+from runners.contract.trials import WARM_STARTED, Trial, TrialRecord
 from runners.contract.yamlfile import YamlParts
 
 
@@ -30,6 +32,7 @@ def read_sweep(folder: SweepFolder) -> RunSet:
     sweep = _read_yaml(folder.sweep, parts)
     events = _read_events(folder.journal)
     datasets = {str(dataset["fingerprint"]): dataset for dataset in sweep["datasets"]}
+    settings = sweep.get("settings") or {}
     record = SweepRecord(
         sweep_id=folder.sweep_id,
         name=str(sweep.get("name") or folder.sweep_id),
@@ -38,12 +41,16 @@ def read_sweep(folder: SweepFolder) -> RunSet:
         versions={name: str(version) for name, version in (sweep.get("versions") or {}).items()},
         started_at=events[0]["at"] if events else None,
         ended_at=events[-1]["at"] if events else None,
-        hypothesis=(sweep.get("settings") or {}).get("hypothesis"),
+        hypothesis=settings.get("hypothesis"),
         looks=tuple(looks_of(events)),
+        search=settings.get("search"),
+        warm=tuple(_warm(events, folder.journal)),
     )
     last = _last_events(events)
+    started = _first_starts(events)
     planned = {"state": JobState.PLANNED.value}
-    store = Store(_store_uri(sweep.get("settings") or {}, folder.path.parent))
+    store = Store(_store_uri(settings, folder.path.parent))
+    more_curves = curves_wanted(record.search)
     runs = [
         _read_job(
             folder.job(str(job["id"])),
@@ -52,6 +59,9 @@ def read_sweep(folder: SweepFolder) -> RunSet:
             varied=_varied(job["overrides"], sweep["axes"]),
             dataset=datasets[str(job["fingerprint"])],
             recipe=str(job.get("recipe") or ""),
+            trial=_read_trial(job.get("trial"), folder.sweep),
+            started_at=started.get(str(job["id"])),
+            more_curves=more_curves,
             parts=parts,
         )
         for job in sweep["jobs"]
@@ -70,9 +80,13 @@ def _read_job(
     varied: Mapping[str, str],
     dataset: Mapping[str, Any],
     recipe: str,
+    trial: Trial | None,
+    started_at: float | None,
+    more_curves: Sequence[str],
     parts: YamlParts,
 ) -> RunRecord:
-    metrics, curves = read_measured(folder)
+    measured = read_measured(folder, more_curves)
+    metrics = measured.metrics
     result = read_result(folder)
     state, failure = JobState(event["state"]), str(event.get("reason") or "")
     if result is not None:
@@ -87,7 +101,7 @@ def _read_job(
         state=state,
         params=_read_params(folder, varied, parts),
         metrics=metrics,
-        curves=curves,
+        curves=measured.curves,
         failure="" if state in (JobState.COMPLETED, JobState.REUSED) else failure,
         notes=tuple(result.notes) if result else (),
         remarks=read_remarks(folder),
@@ -97,7 +111,36 @@ def _read_job(
         folder=folder.path,
         noted=read_noted(folder),
         recipe=recipe,
+        trial=trial,
+        times=measured.times,
+        started_at=started_at,
+        ended_at=event.get("at") if state.is_terminal else None,
     )
+
+
+def _read_trial(node: Mapping[str, Any] | None, path: Path) -> Trial | None:
+    try:
+        return None if node is None else Trial.read(node)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"trial of a job in {path}: damaged ({error!r}); restore the file") from None
+
+
+def _warm(events: Iterable[Mapping[str, Any]], path: Path) -> list[TrialRecord]:
+    """Return the finished runs that a search was told of before its first job; those told last, if it was twice."""
+    told = [event["trials"] for event in events if event.get("event") == WARM_STARTED]
+    try:
+        return [TrialRecord.read(node) for node in told[-1]] if told else []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"journal in {path}: a warm trial is damaged ({error!r}); restore the file") from None
+
+
+def _first_starts(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return when each job's first attempt was started, in wall-clock seconds since the epoch."""
+    starts: dict[str, float] = {}
+    for event in events:
+        if event.get("event") == "started":
+            starts.setdefault(str(event["job"]), float(event["at"]))
+    return starts
 
 
 def _store_uri(settings: Mapping[str, Any], output_dir: Path) -> str | None:

@@ -4,19 +4,22 @@ import importlib
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from reports.records import CURVES, Point, RunRecord, SweepRecord, fold_points
+from reports.search.search_node import curves_wanted
 from runners.contract.errors import UserError
 from runners.contract.evaluations import EVALUATED
+from runners.contract.looks import LOOKS_TAG
 from runners.contract.metrics import NOTE
 from runners.contract.notes import Note
 from runners.contract.remarks import parse_remarks
 from runners.contract.states import JobState
+from runners.contract.trials import TRIAL_TAG, Trial, TrialRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -184,11 +187,27 @@ def sweep_record(run: "Run") -> SweepRecord:
         started_at=run.info.start_time / 1000,
         ended_at=None if run.info.end_time is None else run.info.end_time / 1000,
         hypothesis=json.loads(tags["detsweep.hypothesis"]) if "detsweep.hypothesis" in tags else None,
+        looks=tuple(_json_in_parts(tags, LOOKS_TAG) or ()),
+        search=_json_in_parts(tags, "detsweep.search"),
+        warm=tuple(map(TrialRecord.read, _json_in_parts(tags, "detsweep.warm") or ())),
     )
 
 
-def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
-    """Return a job as its run tells it."""
+def curves_of_sweeps(runs: Iterable["Run"]) -> dict[str, tuple[str, ...]]:
+    """Return, by sweep, the metrics whose curves its search is read by beside the usual ones, from the sweeps' runs."""
+    return {
+        run.data.tags["detsweep.sweep"]: curves_wanted(_json_in_parts(run.data.tags, "detsweep.search")) for run in runs
+    }
+
+
+def run_record(client: "MlflowClient", run: "Run", more_curves: Sequence[str] = ()) -> RunRecord:
+    """Return a job as its run tells it.
+
+    Args:
+        client: of the store.
+        run: the job's.
+        more_curves: metrics beside the usual ones whose curves are wanted.
+    """
     tags = run.data.tags
     state = JobState(tags["detsweep.state"])
     params = dict(run.data.params)
@@ -196,6 +215,10 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
     params.pop("title", None)
     # A report is about what was measured when the job was trained; notes are told apart from it below.
     metrics = {name: y for name, y in run.data.metrics.items() if not name.startswith((NOTE, EVALUATED))}
+    histories = {
+        name: _read_history(client, run.info.run_id, name) for name in (*CURVES, *more_curves) if name in metrics
+    }
+    times = sorted({(entry.at, entry.epoch) for history in histories.values() for entry in history})
     return RunRecord(
         sweep_id=tags["detsweep.sweep"],
         job_id=tags["detsweep.job"].rpartition("/")[2],
@@ -203,7 +226,7 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
         state=state,
         params=params,
         metrics=metrics,
-        curves={name: _read_curve(client, run.info.run_id, name) for name in CURVES if name in metrics},
+        curves={name: fold_points(Point(one.epoch, one.value) for one in told) for name, told in histories.items()},
         failure="" if state in (JobState.COMPLETED, JobState.REUSED) else tags.get("detsweep.failure", ""),
         notes=tuple(tags.get("detsweep.notes", "").splitlines()),
         remarks=parse_remarks(tags.get("detsweep.remarks", "")),
@@ -213,6 +236,10 @@ def run_record(client: "MlflowClient", run: "Run") -> RunRecord:
         folder=Path(tags["detsweep.folder"]) if "detsweep.folder" in tags else None,
         noted=_read_noted(run),
         recipe=tags.get("detsweep.recipe", ""),
+        trial=Trial.read(json.loads(tags[TRIAL_TAG])) if TRIAL_TAG in tags else None,
+        times={point.epoch: point.value for point in fold_points(Point(epoch, at) for at, epoch in times)},
+        started_at=None if run.info.start_time is None else run.info.start_time / 1000,
+        ended_at=None if run.info.end_time is None else run.info.end_time / 1000,
     )
 
 
@@ -222,11 +249,30 @@ def shown(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
 
 
-def _read_curve(client: "MlflowClient", run_id: str, name: str) -> tuple[Point, ...]:
+@dataclass(frozen=True)
+class _Entry:
+    """One value of a metric: its epoch, and when it was written, in wall-clock seconds since the epoch."""
+
+    epoch: int
+    value: float
+    at: float
+
+
+def _read_history(client: "MlflowClient", run_id: str, name: str) -> list[_Entry]:
+    """Return a metric's values in the order of their writing."""
     history = client.get_metric_history(run_id, name)
-    return fold_points(
-        Point(entry.step, entry.value) for entry in sorted(history, key=lambda entry: (entry.timestamp, entry.step))
-    )
+    return [
+        _Entry(entry.step, entry.value, entry.timestamp / 1000)
+        for entry in sorted(history, key=lambda entry: (entry.timestamp, entry.step))
+    ]
+
+
+def _json_in_parts(tags: Mapping[str, str], name: str) -> Any:
+    """Return what stands in a tag and, where it is long, in those numbered behind it; None where there is none."""
+    parts: list[str] = []
+    while (tag := f"{name}.{len(parts) + 1}" if parts else name) in tags:
+        parts.append(tags[tag])
+    return json.loads("".join(parts)) if parts else None
 
 
 def _read_noted(run: "Run") -> tuple[Note, ...]:

@@ -13,6 +13,7 @@ from reports.first_screen.screen import FirstScreen
 from reports.ranking import VAL_AP_50, display_titles, ranked, row_key, width_warning
 from reports.records import RunSet, SweepRecord
 from reports.safe_html import render
+from reports.search.section import SearchSection
 from reports.section import Section
 from reports.table import Table, ap_cell
 from reports.tables import TEST_AP_50, scored_cell
@@ -63,6 +64,7 @@ def html_page(
     leading: Sequence[Table] = (),
     displayed: Sequence[Table] = (),
     closing: Sequence[Table] = (),
+    searches: Sequence[SearchSection] = (),
 ) -> str:
     """Return the page. Every name in it is escaped, and its policy lets no other script run and nothing be fetched.
 
@@ -74,12 +76,13 @@ def html_page(
         leading: tables behind the first screen.
         displayed: tables of others, behind all else.
         closing: tables behind those of the data sets.
+        searches: behind the verdicts.
     """
     return render(
         "page.html.jinja",
-        ["page.css", "first_screen.css"],
+        ["page.css", "first_screen.css", "search.css"],
         "page.js",
-        has_pictures=bool(screen.pictures),
+        has_pictures=bool(screen.pictures) or any(one.holds_pixels for search in searches for one in search.pictures),
         heading=runs.title,
         warning=width_warning(runs.runs),
         screen=screen,
@@ -88,6 +91,7 @@ def html_page(
         effects=figures.effects,
         displayed=displayed,
         leading=leading,
+        searches=searches,
         closing=closing,
         has_others=bool(displayed) or any(run.noted for run in runs.runs),
         frame={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reports.folders import read_sweep
-from reports.mlflow_runs import open_client, reused_runs, run_record, search_runs, shown, sweep_record, unreachable
+from reports.mlflow_runs import (
+    curves_of_sweeps,
+    open_client,
+    reused_runs,
+    run_record,
+    search_runs,
+    shown,
+    sweep_record,
+    unreachable,
+)
 from reports.records import RunRecord, RunSet
 from runners.contract.errors import UserError
 from runners.contract.evaluations import EVALUATED
@@ -53,7 +62,8 @@ def read_experiment(experiment: Experiment) -> RunSet:
     found = list(search_runs(client, [experiment_id]))
     of_sweeps = [run for run in found if run.data.tags.get("detsweep.kind") == "sweep"]
     of_jobs = {run.info.run_id: run for run in found if run.data.tags.get("detsweep.kind") == "job"}
-    runs = [run_record(client, run) for run in of_jobs.values()]
+    curves = curves_of_sweeps(of_sweeps)
+    runs = [run_record(client, run, curves.get(run.data.tags["detsweep.sweep"], ())) for run in of_jobs.values()]
     runs += _from_elsewhere(client, of_sweeps, of_jobs)
     runs += _answers(client, found, {run.data.tags["detsweep.job"] for run in of_jobs.values()})
     if not runs:

@@ -9,6 +9,7 @@ from runners.contract import metrics as names
 from runners.contract.notes import Note
 from runners.contract.remarks import Remark
 from runners.contract.states import JobState
+from runners.contract.trials import Trial, TrialRecord
 
 # The metrics whose course over the epochs a report keeps; of all others it keeps the last value.
 CURVES = (
@@ -30,6 +31,11 @@ class Point:
 
     epoch: int
     value: float
+
+
+def whole_ms(seconds: float) -> float:
+    """Return a time as the tracking store keeps it, without what is below a millisecond."""
+    return int(seconds * 1000) / 1000
 
 
 def fold_points(points: Iterable[Point]) -> tuple[Point, ...]:
@@ -60,6 +66,8 @@ class SweepRecord:
         ended_at: the same, of the last thing that happened.
         hypothesis: the claim that it puts to the test, as it stood in the config; None if it has none.
         looks: what its planned looks came to so far, plain, in order.
+        search: what its jobs are asked for from, as it stood in the config; None if it is no search.
+        warm: of a search, the finished runs of the tracking store that it was told of before its first job.
     """
 
     sweep_id: str
@@ -71,6 +79,8 @@ class SweepRecord:
     ended_at: float | None = None
     hypothesis: Mapping[str, Any] | None = None
     looks: tuple[Mapping[str, Any], ...] = ()
+    search: Mapping[str, Any] | None = None
+    warm: tuple[TrialRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,12 @@ class RunRecord:
         folder: the job's folder, if known; it may lie on another machine.
         noted: what people have noted of it, oldest first; nothing of it was measured here.
         recipe: identity of what was trained but for the seed; empty where it is not known.
+        trial: the point of a search that it is; None of any other job.
+        times: when the numbers of each epoch were written, epoch from 1 to wall-clock seconds since the epoch, in whole
+            milliseconds.
+        started_at: when its first attempt was started, in wall-clock seconds; None where that is not known. A store
+            may have learnt of it a little later.
+        ended_at: the same of its end; None while it has not ended.
     """
 
     sweep_id: str
@@ -113,6 +129,10 @@ class RunRecord:
     folder: Path | None = None
     noted: tuple[Note, ...] = ()
     recipe: str = ""
+    trial: Trial | None = None
+    times: Mapping[int, float] = field(default_factory=dict)
+    started_at: float | None = field(default=None, compare=False)
+    ended_at: float | None = field(default=None, compare=False)
 
     @property
     def has_result(self) -> bool:

@@ -61,12 +61,12 @@ def with_reused(run: RunRecord, event: Mapping[str, Any], store: Store, job: Job
         told = replace(run, metrics=kept.metrics, curves=curves, notes=tuple(kept.notes), remarks=remarks)
         return replace(told, folder=folder.path if folder else None, noted=noted)
     if folder is not None:
-        metrics, curves = read_measured(folder)
+        measured = read_measured(folder)
         result = read_result(folder)
         return replace(
             run,
-            metrics=metrics | (result.metrics if result else {}),
-            curves=curves,
+            metrics=measured.metrics | (result.metrics if result else {}),
+            curves=measured.curves,
             notes=tuple(result.notes) if result else (),
             remarks=(*read_remarks(folder), remark),
             folder=folder.path,

@@ -7,7 +7,6 @@ from pathlib import Path
 from reports.csv_file import csv_runs, csv_table
 from reports.diagnosed_runs import diagnose_runs
 from reports.displayed import displayed_tables
-from reports.figures.drawing import Drawing
 from reports.figures.files import FOLDER, write_figures
 from reports.figures.report_figures import draw_figures
 from reports.first_screen.screen import FirstScreen, first_screen, markdown_screen
@@ -19,6 +18,8 @@ from reports.read import Experiment, read_runs
 from reports.records import RunRecord, RunSet
 from reports.replicates import read_elsewhere
 from reports.run_list import run_list
+from reports.search.confirmation import Confirmation, confirm_searches
+from reports.search.section import SearchSection, search_sections
 from reports.section import Section, split_sections
 from reports.table import Table
 from reports.verdicts import SweepVerdicts, judge_sweeps, verdict_tables
@@ -47,6 +48,7 @@ class Report:
         verdicts: what the sweeps' hypotheses came to; empty without any.
         leading: the tables that are to be seen first, which belong to no one data set: the verdicts.
         closing: the tables behind those of the data sets: the list of runs.
+        searches: what there is to say of each search.
     """
 
     title: str
@@ -60,12 +62,14 @@ class Report:
     verdicts: tuple[SweepVerdicts, ...] = ()
     leading: tuple[Table, ...] = ()
     closing: tuple[Table, ...] = ()
+    searches: tuple[SearchSection, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables: verdicts, then data set by data set, the list of runs, and behind them those of others."""
+        """All tables: verdicts, searches, then data set by data set, the list of runs, and last those of others."""
+        of_searches = (table for search in self.searches for table in search.tables)
         of_sections = (table for section in self.sections for table in section.tables)
-        return (*self.leading, *of_sections, *self.closing, *self.displayed)
+        return (*self.leading, *of_searches, *of_sections, *self.closing, *self.displayed)
 
 
 def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path | None = None) -> Report:
@@ -82,11 +86,18 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
     runs = read_runs(source)
     beside = source.path.parent if isinstance(source, SweepFolder) else None
     elsewhere = read_elsewhere(source, runs.runs) if isinstance(source, SweepFolder) and _has_claims(runs) else []
+    confirmations = confirm_searches(runs, elsewhere)
     displayed = displayed_tables(read_displayed(folder) if (folder := output_dir or beside) else [])
-    return write_runs(runs, judge_sweeps(runs, elsewhere), out, displayed)
+    return write_runs(runs, judge_sweeps(runs, elsewhere), out, displayed, confirmations)
 
 
-def write_runs(runs: RunSet, verdicts: Sequence[SweepVerdicts], out: Path, displayed: Sequence[Table] = ()) -> Report:
+def write_runs(
+    runs: RunSet,
+    verdicts: Sequence[SweepVerdicts],
+    out: Path,
+    displayed: Sequence[Table] = (),
+    confirmations: Sequence[Confirmation] = (),
+) -> Report:
     """Write the report of runs that have been read and judged into a folder, over an older one.
 
     Args:
@@ -94,21 +105,28 @@ def write_runs(runs: RunSet, verdicts: Sequence[SweepVerdicts], out: Path, displ
         verdicts: what hypotheses came to.
         out: the folder; made if missing.
         displayed: tables of others.
+        confirmations: what the candidates of searches came to.
     """
+    verdicts = [*verdicts, *(confirmation.verdicts for confirmation in confirmations)]
     compared = {row_key(run): run for found in verdicts for run in _judged_runs(found)}
     diagnosed = diagnose_runs([*runs.runs, *compared.values()], compared)
     sections = split_sections(runs, diagnosed, verdicts)
     leading, closing = tuple(verdict_tables(verdicts)), (run_list(runs.runs, out),)
-    screen = first_screen(runs, verdicts, sections, diagnosed)
+    searches, problems = search_sections(runs, confirmations)
+    screen = first_screen(runs, verdicts, sections, diagnosed, searches, problems)
     figures = draw_figures(verdicts, sections)
+    pictures = [picture for search in searches for picture in search.pictures]
+    of_searches = [table for search in searches for table in search.tables]
     out.mkdir(parents=True, exist_ok=True)
-    alone = [(f"{table.name}.csv", csv_table(table)) for table in (*leading, *closing, *displayed)]
+    alone = [(f"{table.name}.csv", csv_table(table)) for table in (*leading, *of_searches, *closing, *displayed)]
     tables = [*_csv_files(sections, runs.runs), *alone]
     for name, text in tables:
         write_text(out / name, text)
     behind = (*closing, *displayed)
-    write_text(out / MARKDOWN, _markdown(runs, screen, leading, sections, behind, figures.files))
-    write_text(out / PAGE, html_page(runs, screen, sections, figures, leading, displayed, closing))
+    shown = [(picture.title, picture.name) for picture in pictures]
+    shown += [(figure.title, figure.name) for figure in figures.files]
+    write_text(out / MARKDOWN, _markdown(runs, screen, (*leading, *of_searches), sections, behind, shown))
+    write_text(out / PAGE, html_page(runs, screen, sections, figures, leading, displayed, closing, searches))
     return Report(
         title=runs.title,
         screen=screen,
@@ -116,11 +134,12 @@ def write_runs(runs: RunSet, verdicts: Sequence[SweepVerdicts], out: Path, displ
         page=out / PAGE,
         markdown=out / MARKDOWN,
         csv=tuple(out / name for name, _ in tables),
-        figures=tuple(write_figures(figures.files, out / FOLDER)),
+        figures=tuple(write_figures(figures.files, out / FOLDER, pictures)),
         displayed=tuple(displayed),
         verdicts=tuple(verdicts),
         leading=leading,
         closing=closing,
+        searches=tuple(searches),
     )
 
 
@@ -133,7 +152,9 @@ def _csv_files(sections: Sequence[Section], runs: Sequence[RunRecord]) -> Iterat
 
 
 def _has_claims(runs: RunSet) -> bool:
-    return any(sweep.hypothesis is not None for sweep in runs.sweeps)
+    """Return whether anything is judged: hypotheses, or what searches found."""
+    confirmed = any(run.trial is not None and run.trial.origin == "confirm" for run in runs.runs)
+    return confirmed or any(sweep.hypothesis is not None for sweep in runs.sweeps)
 
 
 def _judged_runs(verdicts: SweepVerdicts) -> list[RunRecord]:
@@ -147,12 +168,12 @@ def _markdown(
     leading: Sequence[Table],
     sections: Sequence[Section],
     behind: Sequence[Table],
-    figures: Sequence[Drawing],
+    figures: Sequence[tuple[str, str]],
 ) -> str:
     parts = [f"# {markdown_text(runs.title)}\n", markdown_screen(screen), *map(markdown_table, leading)]
     for section in sections:
         parts.append(f"{markdown_text(section.title)}\n")
         parts += [markdown_table(table) for table in section.tables]
     parts += [markdown_table(table) for table in behind]
-    parts += [f"![{markdown_text(figure.title)}]({FOLDER}/{figure.name}.png)\n" for figure in figures]
+    parts += [f"![{markdown_text(title)}]({FOLDER}/{name}.png)\n" for title, name in figures]
     return "\n".join(parts)

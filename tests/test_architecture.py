@@ -33,7 +33,7 @@ DOORS = {
         "sweeper.study.samplers",
         "sweeper.study.sampling",
         "reports.search.optuna_trials",
-        "reports.search.pictures",
+        "reports.search.picture_plans",
     ),
     "ray": ("sweeper.executors.ray",),
     "submitit": ("sweeper.executors.slurm",),

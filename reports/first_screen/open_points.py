@@ -18,10 +18,15 @@ _OPEN = (JobState.PLANNED, JobState.RUNNING, JobState.PAUSED)
 
 
 def open_points(
-    runs: RunSet, verdicts: Sequence[SweepVerdicts], sections: Sequence[Section], diagnosed: DiagnosedRuns
+    runs: RunSet,
+    verdicts: Sequence[SweepVerdicts],
+    sections: Sequence[Section],
+    diagnosed: DiagnosedRuns,
+    of_searches: Sequence[str] = (),
 ) -> list[str]:
     """Return what must be known before anybody believes the decision; the last line is always there."""
     lines = [
+        *of_searches,
         *_without_result(runs.runs),
         *(line for found in verdicts for line in _of_verdict(found)),
         *_of_data(runs.runs, sections),
@@ -35,7 +40,8 @@ def open_points(
 
 
 def _without_result(runs: Sequence[RunRecord]) -> Iterator[str]:
-    lost = [run for run in runs if not run.has_result and run.state not in _OPEN]
+    # A trial that was pruned ended as it was meant to.
+    lost = [run for run in runs if not run.has_result and run.state not in (*_OPEN, JobState.PRUNED)]
     if lost:
         reasons = [f"{run.job_id} {run.state.value.lower()}{_because(run)}" for run in lost[:_N_NAMED]]
         more = f", and {len(lost) - _N_NAMED} more" if len(lost) > _N_NAMED else ""

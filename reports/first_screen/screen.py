@@ -11,6 +11,7 @@ from reports.first_screen.reasons import reason_lines
 from reports.first_screen.telling_pictures import TellingPicture, telling_pictures
 from reports.neutral import markdown_text
 from reports.records import RunSet
+from reports.search.section import SearchSection
 from reports.section import Section
 from reports.table import Table
 from reports.verdicts import SweepVerdicts
@@ -58,10 +59,25 @@ class FirstScreen:
 
 
 def first_screen(
-    runs: RunSet, verdicts: Sequence[SweepVerdicts], sections: Sequence[Section], diagnosed: DiagnosedRuns
+    runs: RunSet,
+    verdicts: Sequence[SweepVerdicts],
+    sections: Sequence[Section],
+    diagnosed: DiagnosedRuns,
+    searches: Sequence[SearchSection] = (),
+    problems: Sequence[str] = (),
 ) -> FirstScreen:
-    """Return what a lead decides from."""
-    decisions = decision_sentences(verdicts, sections) or ["Nothing has finished yet."]
+    """Return what a lead decides from.
+
+    Args:
+        runs: what the report is about.
+        verdicts: what hypotheses came to.
+        sections: the data sets.
+        diagnosed: what is wrong with the runs.
+        searches: what they found.
+        problems: what else could not be read, lines.
+    """
+    told = [search.sentence for search in searches]
+    decisions = decision_sentences(verdicts, () if searches else sections) + told or ["Nothing has finished yet."]
     more = len(decisions) - N_DECISIONS
     shown = [*decisions[:N_DECISIONS], *([f"{more} more below."] if more > 0 else [])]
     commands = [
@@ -69,12 +85,15 @@ def first_screen(
         for found in verdicts
         if found.next_command
     ]
+    commands += [NextCommand(*command) for search in searches for command in search.commands]
     commands += [NextCommand(step.title, step.evidence, step.command) for section in sections for step in section.steps]
     return FirstScreen(
         decisions=shown,
         questions=question_table(verdicts),
         reasons=reason_lines(sections),
-        open=open_points(runs, verdicts, sections, diagnosed),
+        open=open_points(
+            runs, verdicts, sections, diagnosed, [*problems, *(line for one in searches for line in one.open)]
+        ),
         commands=commands[:N_STEPS],
         pictures=telling_pictures(sections),
     )

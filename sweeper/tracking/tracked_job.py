@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from runners.contract.folder import JobFolder
 from runners.contract.naming import dataset_name, job_columns
+from runners.contract.trials import TRIAL_TAG
 from sweeper.planning.plan import PlannedJob
 from sweeper.tracking.outbox import TrackedJob
 
@@ -29,6 +30,8 @@ def tracked_job(
         "detsweep.recipe": job.recipe,
         "detsweep.labelled": json.dumps(job.dataset.labelled),
     }
+    if job.trial is not None:
+        own[TRIAL_TAG] = json.dumps(job.trial.describe(), ensure_ascii=False)
     dataset = (name, job.dataset.fingerprint, str(job.config["dataset"]["root"]))
     params = job_columns(job.config, job.values)
     return TrackedJob(folder, job.title, params, {**tags, **own}, dataset, started_at)

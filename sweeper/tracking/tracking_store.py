@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 from runners.contract.errors import UserError
+from runners.contract.trials import TrialRecord
 from sweeper.stored.redaction import without_password
 from sweeper.stored.versions import git_commit, stack_versions
-from sweeper.tracking.mlflow_store import MlflowStore, StoreRefusesError, describe_error
+from sweeper.tracking.mlflow_store import MAX_TAG_CHARS, MlflowStore, StoreRefusesError, describe_error
 from sweeper.tracking.shipper import TrackingSettings
-from sweeper.tracking.store_probe import StoreAwayError
+from sweeper.tracking.store_probe import StoreAwayError, database_file
 
 # A longer list of runs makes an address that nobody can copy.
 N_COMPARED = 12
@@ -49,6 +50,12 @@ def check_store(settings: TrackingSettings) -> None:
         raise UserError(f"tracking store in tracking.uri: {where}; see that it is up, {without}") from None
 
 
+def readable_store(settings: TrackingSettings) -> str | None:
+    """Return the address of a store that may be read; None where nothing has been tracked yet."""
+    database = None if settings.uri is None else database_file(settings.uri)
+    return None if database is not None and not database.exists() else settings.uri
+
+
 def version_tags(versions: Mapping[str, str]) -> dict[str, str]:
     """Return versions of the stack as tags of a run."""
     return {f"detsweep.version.{package}": version for package, version in versions.items()}
@@ -57,7 +64,7 @@ def version_tags(versions: Mapping[str, str]) -> dict[str, str]:
 def sweep_tags(
     command: Sequence[str], settings: Mapping[str, Any], axes: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """Return what a sweep's own run carries: its command, its axes, and the claim that it puts to the test.
+    """Return what a sweep's own run carries: its command, its axes, the claim that it puts to the test, its search.
 
     All of these are tags: an axis that `add` makes longer could not be told as a parameter, which is written once.
 
@@ -68,8 +75,25 @@ def sweep_tags(
     """
     claim = settings.get("hypothesis")
     told = {} if claim is None else {"detsweep.hypothesis": json.dumps(claim, ensure_ascii=False)}
+    search = settings.get("search")
+    told |= {} if search is None else json_tags("detsweep.search", search)
     varied = {f"axis/{key}": ",".join(map(str, values)) for key, values in axes.items()}
     return {"detsweep.command": shlex.join(command), **varied, **told}
+
+
+def warm_tags(trials: Sequence[TrialRecord]) -> dict[str, str]:
+    """Return what a search's own run carries of the finished runs that it was told of; nothing where there are none."""
+    return json_tags("detsweep.warm", [trial.describe() for trial in trials]) if trials else {}
+
+
+def json_tags(name: str, value: Any) -> dict[str, str]:
+    """Return a value as JSON in a tag and, where one does not hold it, in more behind it: ``name``, ``name.2``."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    starts = range(0, len(text), MAX_TAG_CHARS)
+    return {
+        name if number == 1 else f"{name}.{number}": text[start : start + MAX_TAG_CHARS]
+        for number, start in enumerate(starts, start=1)
+    }
 
 
 def run_tags() -> dict[str, str]:

@@ -124,6 +124,22 @@ SWEEP_VERBS: Mapping[str, Verb] = {
         ["report", "report tracking.experiment=detsweep", "report submission 3", "report hypothesis=pafpn"],
         ("sweeper.verbs.report", "run_report"),
     ),
+    "study": Verb(
+        "[SWEEP] [storage=URL] [replace=true]",
+        "write the study of a search where Optuna's dashboard opens it",
+        [
+            SWEEP,
+            (
+                "storage=URL",
+                "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE (study.db in the sweep's report/)",
+            ),
+            ("replace=true", "write a study of that name in the storage anew"),
+            OUTPUT_DIR,
+        ],
+        ["study", "study optimizer storage=sqlite:///studies.db"],
+        ("sweeper.verbs.study", "run_study"),
+        ["The study is a copy, made of what the runs tell; nothing reads it back."],
+    ),
     "verify": Verb(
         "[SWEEP] [--json]",
         "check that nothing of a sweep is lost, doubled or half done",
