@@ -104,6 +104,19 @@ def draw_arms(scenario: Scenario, world: World, n_seeds: int, draw: Generator) -
     return first, second
 
 
+def draw_recipe(world: World, draw: Generator) -> NDArray[np.float64]:
+    """Return what a recipe of the baseline's quality makes of a world: the part of the latents that its runs share."""
+    return _arm_part(world, draw)
+
+
+def draw_runs(
+    scenario: Scenario, world: World, recipe: NDArray[np.float64], n_seeds: int, draw: Generator
+) -> list[Matches]:
+    """Return runs of a recipe on a world, each with a seed of its own."""
+    effects = _seed_effects(scenario, n_seeds, draw)[0]
+    return [_run(world, recipe, effect, scenario, draw) for effect in effects]
+
+
 def _sign(world: World) -> NDArray[np.float64]:
     return np.where(world.is_object, 1.0, -1.0)
 
