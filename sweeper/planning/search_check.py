@@ -10,9 +10,8 @@ from sweeper.planning.overrides import parse_override
 from sweeper.planning.setting_rules import SETTINGS
 
 _NO_SETTING = "no setting "
-# What Optuna's classes take where nothing is said.
-_NSGAII_POPULATION = 50
-_TPE_STARTUP = 10
+# Options of Optuna's samplers: how many trials come before the first that is chosen by what others found.
+_AT_RANDOM = ("n_startup_trials", "population_size")
 
 
 def space_problems(search: Search, composer: Composer, shared: Sequence[str], where: str) -> list[str]:
@@ -37,21 +36,12 @@ def hints(search: Search) -> list[str]:
     """Return lines worth telling of a search that is sound, and perhaps not what was meant."""
     lines = []
     sampler, n_trials = search.sampler["name"], search.n_trials
-    population = search.sampler.get("population_size", _NSGAII_POPULATION)
-    if sampler == "nsgaii" and population >= n_trials:
-        lines.append(
-            f"nsgaii draws its first population_size={population} trials at random, and there are {n_trials}; "
-            f"+search.sampler.population_size={max(2, n_trials // 5)} lets it select"
-        )
-    startup = search.sampler.get("n_startup_trials", _TPE_STARTUP)
-    if sampler == "tpe" and startup >= n_trials:
-        lines.append(
-            f"tpe draws its first n_startup_trials={startup} trials at random, and there are {n_trials}; "
-            f"+search.sampler.n_startup_trials={max(1, n_trials // 4)} lets it learn"
-        )
-    unseen = [entry.name for entry in search.dimensions if entry.kind == "categorical" or entry.when]
-    if sampler == "cmaes" and unseen:
-        lines.append(f"cmaes draws {', '.join(unseen)} at random: it knows numbers that every trial has")
+    for option in _AT_RANDOM:
+        n_random = search.sampler.get(option, 0)
+        if isinstance(n_random, int) and n_random >= n_trials:
+            lines.append(
+                f"{sampler} draws {option}={n_random} trials at random before it learns, and there are {n_trials}"
+            )
     if sampler == "grid":
         n_points = len(search.grid())
         if n_points > n_trials:

@@ -14,6 +14,7 @@ from sweeper.control.left import LeftSweep
 from sweeper.planning.axes import Axes
 from sweeper.planning.compose import Composer
 from sweeper.planning.plan import Plan, PlannedJob
+from sweeper.planning.search_check import hints, space_problems
 from sweeper.planning.search_space import default_point, file_of, inside
 from sweeper.stored.journal import read_journal
 from sweeper.study.confirming import confirm_problems
@@ -47,6 +48,9 @@ def make_search_plan(
         )
     config = composer.compose(fixed)
     where = file_of(config)
+    problems = space_problems(search, composer, fixed, where)
+    if problems:
+        raise UserError(*problems)
     point = default_point(search, config)
     jobs = TrialJobs(composer, fixed, output_dir, settings["entry"])
     default = jobs.job(point)
@@ -58,6 +62,7 @@ def make_search_plan(
     first = numbered(default, Trial(0, search.params(point), "default"))
     notices = [*dict.fromkeys(warning for job in (first, *samples) for warning in job.dataset.warnings)]
     notices += [f"the default lies outside of the space: {line}" for line in inside(search, point)]
+    notices += hints(search)
     plugins = jobs.plugins(point)
     return Plan(
         [PlannedJob(**{**vars(first), "job_id": "0001"})],

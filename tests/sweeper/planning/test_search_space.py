@@ -211,12 +211,8 @@ class TestHints:
     @pytest.mark.parametrize(
         ("more", "said"),
         [
-            ({"sampler": "nsgaii"}, "population_size=50 trials at random, and there are 50"),
-            ({"n_trials": 10}, "n_startup_trials=10 trials at random, and there are 10"),
-            (
-                {"sampler": "cmaes", "space": {**SPACE, "a": {"low": 0, "high": 1}, "b": {"low": 0, "high": 1}}},
-                "draws opt",
-            ),
+            ({"sampler": {"name": "nsgaii", "population_size": 50}}, "population_size=50 trials at random before"),
+            ({"sampler": {"name": "tpe", "n_startup_trials": 9}, "n_trials": 9}, "n_startup_trials=9 trials at random"),
             (
                 {"sampler": "grid", "space": {"a": {"low": 0, "high": 99, "type": "int"}}},
                 "100 points, of which n_trials=50",
