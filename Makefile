@@ -41,9 +41,9 @@ bench: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks
 
-# How often verdicts are right, and how long their replicates take.
+# How often verdicts are right, on simulated detectors and on real ones, and how long their replicates take.
 bench-verdicts: setup
-	$(BIN)/python -m benchmarks replicates verdict_calibration
+	$(BIN)/python -m benchmarks replicates verdict_real_runs verdict_image_noise verdict_calibration
 
 clean:
 	rm -rf $(VENV)
