@@ -269,7 +269,7 @@ def _range_problems(key: str, node: Mapping[str, Any], where: str) -> Iterator[s
         yield f"number out of range in {where}: space {key} step {step}; above 0"
     elif step is not None and log is True and not (kind == "int" and step == 1):
         yield f"step on a logarithmic scale in {where}: space {key} step {step}; leave step or log out, or give choices"
-    elif step is not None and low < high and step > high - low:
+    elif step is not None and low < high and step > (high - low) * (1 + _STEP_TOLERANCE):
         yield f"number out of range in {where}: space {key} step {step}; at most high - low = {high - low:g}"
 
 

@@ -117,6 +117,15 @@ def test_a_grid_keeps_its_order_and_goes_on_behind_what_is_known() -> None:
     assert asked.point == first[1].point
 
 
+def test_a_step_that_just_fits_is_no_mistake_and_its_values_are_written_as_a_grid_has_them() -> None:
+    # 0.9 - 0.8 is a little less than 0.1 for a computer, and 0.8 + 0.05 a little more than 0.85.
+    for step, values in ((0.1, {"0.8", "0.9"}), (0.05, {"0.8", "0.85", "0.9"})):
+        space = {"optimizer.momentum": {"low": 0.8, "high": 0.9, "step": step}, "batch_size": {"choices": [8, 16, 32]}}
+        study = Study(search_of(space, sampler="random"), N_EPOCHS)
+        asked = [study.ask() for _ in range(3 * len(values))]
+        assert {one.point["optimizer.momentum"] for one in asked if one is not None} == values
+
+
 def test_trials_that_run_side_by_side_keep_apart() -> None:
     study = Study(search_of(PLAIN), N_EPOCHS)
     run(study, 12)
