@@ -15,6 +15,9 @@ from sweeper.view.wording import count, size
 _N_STATES = 4
 # The best weights that these states refer to, and those that are being written.
 _N_WEIGHTS = 3
+# Held by a trial that rests, and by one that was given up there until `detsweep clean`: the state of the newest epoch's
+# end, the one that was saved when it stopped, and the best weights that each refers to.
+_N_RESTING = 2
 
 # A model that the table has not is taken for a Cascade R-CNN with ResNeXt-101.
 _UNKNOWN_PARAMETERS = 130e6
@@ -43,17 +46,21 @@ class DiskNeed:
     keep: KeptCheckpoints
 
 
-def sweep_disk(workloads: Sequence[Workload], keep: KeptCheckpoints, n_at_once: int) -> DiskNeed:
+def sweep_disk(
+    workloads: Sequence[Workload], keep: KeptCheckpoints, n_at_once: int, may_rest: bool = False
+) -> DiskNeed:
     """Return what a sweep needs.
 
     Args:
         workloads: its jobs'.
         keep: which checkpoints stay once a job has completed.
         n_at_once: jobs that run at the same time.
+        may_rest: whether any of them may wait at a rung of a search, or be given up there.
     """
-    kept = [kept_bytes(workload, keep) for workload in workloads]
+    kept = [max(kept_bytes(workload, keep), resting_bytes(workload) if may_rest else 0.0) for workload in workloads]
     # In the worst case the hungriest jobs are the last.
-    beside = sorted((held_bytes(workload, keep) - kept_bytes(workload, keep) for workload in workloads), reverse=True)
+    held = [held_bytes(workload, keep) for workload in workloads]
+    beside = sorted((most - stays for most, stays in zip(held, kept, strict=True)), reverse=True)
     return DiskNeed(sum(kept), sum(kept) + sum(beside[:n_at_once]), len(workloads), keep)
 
 
@@ -64,6 +71,12 @@ def kept_bytes(workload: Workload, keep: KeptCheckpoints) -> float:
     # Every epoch's state keeps the best weights that it refers to: at worst each its own.
     n_weights = workload.n_epochs if keep == "all" else 1
     return n_states * state + n_weights * weights + _small_bytes(workload)
+
+
+def resting_bytes(workload: Workload) -> float:
+    """Return what a trial holds that waits at a rung of a search."""
+    weights, state = _sizes(workload)
+    return _N_RESTING * (state + weights) + _small_bytes(workload)
 
 
 def held_bytes(workload: Workload, keep: KeptCheckpoints) -> float:

@@ -98,10 +98,10 @@ class JobForecast:
                 found.setdefault(key, job)
         return list(found.values())
 
-    def disk(self, jobs: Sequence[PlannedJob]) -> DiskNeed:
-        """Return what jobs write; some of them at the same time."""
+    def disk(self, jobs: Sequence[PlannedJob], may_rest: bool = False) -> DiskNeed:
+        """Return what jobs write; some of them at the same time, and of a search resting at rungs."""
         n_at_once = min(len(jobs), sum(offer.n_shares for offer in self._capacity.offers))
-        return sweep_disk([self._workload(job) for job in jobs], self._settings["keep"], n_at_once)
+        return sweep_disk([self._workload(job) for job in jobs], self._settings["keep"], n_at_once, may_rest)
 
     def _split(self, job: PlannedJob) -> tuple[int, int]:
         batch_size = job.config["batch_size"]

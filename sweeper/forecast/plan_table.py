@@ -114,8 +114,14 @@ def print_plan(console: Console, plan: Plan, forecast: Forecast) -> None:
         console.print(Text(line))
 
 
-def plan_json(plan: Plan, forecast: Forecast) -> dict[str, Any]:
-    """Return the same for programs; times in seconds, memory and disk in 1e9 bytes, null where nothing is known."""
+def plan_json(plan: Plan, forecast: Forecast, estimates: Sequence[Estimate] | None = None) -> dict[str, Any]:
+    """Return the same for programs; times in seconds, memory and disk in 1e9 bytes, null where nothing is known.
+
+    Args:
+        plan: the plan.
+        forecast: what it will take.
+        estimates: of the plan's jobs; None for the forecast's, which of a search counts jobs that are not planned yet.
+    """
     return {
         "n_jobs": len(plan.jobs),
         "devices": forecast.capacity.words,
@@ -143,7 +149,7 @@ def plan_json(plan: Plan, forecast: Forecast) -> dict[str, Any]:
                 "source": estimate.source,
                 "is_rough": estimate.is_rough,
             }
-            for job, estimate in zip(plan.jobs, forecast.estimates, strict=True)
+            for job, estimate in zip(plan.jobs, estimates or forecast.estimates, strict=True)
         ],
     }
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from sweeper.verbs.report import open_console
-from sweeper.verbs.status import best_ap50, sweep_state
+from sweeper.verbs.status import best_ap50, sweep_state, unasked
 from sweeper.verbs.words import read_words
 from sweeper.view.sweep_reader import read_view
 from sweeper.view.wording import duration, one_line
@@ -66,7 +66,7 @@ def describe_sweep(folder: SweepFolder) -> dict[str, Any]:
         "sweep": folder.sweep_id,
         "folder": str(folder.path),
         "state": sweep_state(view),
-        "n_jobs": len(view.jobs),
+        "n_jobs": len(view.jobs) + unasked(view),
         "n_done": sum(number for state, number in counts.items() if state.is_terminal),
         "counts": {state.value: number for state, number in counts.items()},
         "started_at": view.started_at,

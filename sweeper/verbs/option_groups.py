@@ -25,7 +25,7 @@ PURPOSES: Mapping[str, str] = {
     "dataset": "the images and their boxes",
     "tracking": "where runs are logged",
     "recipe": "a whole command line under one name",
-    "search": "a search space",
+    "search": "where trials are looked for, how, and for how long",
     "hypothesis": "a claim, with its arms and its blocks",
 }
 # Chosen by other groups, never by a person.

@@ -9,14 +9,17 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
+from runners.contract.search import Search
 from runners.contract.states import JobState
 from sweeper.stored.finding import find_sweep
 from sweeper.verbs.report import open_console
 from sweeper.verbs.words import read_words
-from sweeper.view.finish_time import correction, time_left_s, work_left_s
+from sweeper.view.finish_time import correction, ends_early, time_left_s, work_left_s
+from sweeper.view.job_view import JobView
+from sweeper.view.search_standing import standing_of
 from sweeper.view.sweep_reader import read_view
 from sweeper.view.sweep_table import SweepTable
-from sweeper.view.sweep_view import JobView, SweepView
+from sweeper.view.sweep_view import SweepView
 from sweeper.view.wording import count, duration, one_line, time_of_day
 
 SweepState = Literal["live", "paused", "finished", "failed"]
@@ -53,9 +56,24 @@ def sweep_state(view: SweepView) -> SweepState:
     if view.is_live:
         return "live"
     counts = view.counts()
-    if not view.jobs or any(not state.is_terminal for state in counts):
+    if not view.jobs or n_left(view):
         return "paused"
     return "failed" if counts[JobState.FAILED] else "finished"
+
+
+def n_begun_left(view: SweepView) -> int:
+    """Return how many of a sweep's jobs have not come to an end."""
+    return sum(number for state, number in view.counts().items() if not state.is_terminal)
+
+
+def unasked(view: SweepView) -> int:
+    """Return how many trials a search may still begin; 0 of a sweep that is none."""
+    return 0 if view.search is None else standing_of(view, view.search).n_unasked
+
+
+def n_left(view: SweepView) -> int:
+    """Return how many jobs of a sweep are left to do; of a search at most so many."""
+    return n_begun_left(view) + unasked(view)
 
 
 def head_lines(view: SweepView, now: float) -> list[str]:
@@ -77,12 +95,14 @@ def head_lines(view: SweepView, now: float) -> list[str]:
 def print_way_on(view: SweepView, console: Console) -> None:
     """Print the command that suits how a sweep stands."""
     sweep = shlex.quote(view.folder.sweep_id)
-    state, counts = sweep_state(view), view.counts()
+    state = sweep_state(view)
     if state == "live":
         line = f"watch it: detsweep attach {sweep}    end it: detsweep stop {sweep}"
     elif state == "paused":
-        n_left = sum(number for job_state, number in counts.items() if not job_state.is_terminal)
-        line = f"nobody runs it; {count(n_left, 'job')} left: detsweep resume {sweep}"
+        left = f"{count(n_begun_left(view), 'job')} left"
+        if unasked(view):
+            left += f", and up to {count(unasked(view), 'trial')} not begun"
+        line = f"nobody runs it; {left}: detsweep resume {sweep}"
     elif state == "failed":
         line = f"try what failed again: detsweep retry {sweep} --failed    compare the rest: detsweep report {sweep}"
     else:
@@ -105,15 +125,46 @@ def status_json(view: SweepView, now: float) -> dict[str, Any]:
         "exit_code": view.exit_code,
         "counts": {state.value: counts[state] for state in JobState if counts[state]},
         "n_jobs": len(view.jobs),
-        "n_left": sum(number for state, number in counts.items() if not state.is_terminal),
+        "n_left": n_left(view),
         "busy_share": view.busy_share(now),
         "devices": [
             {"device": device.label, "name": device.name, "is_open": device.is_open, "n_jobs": device.n_jobs}
             for device in view.devices.values()
         ],
         "finish_at": None if left_s is None else now + left_s,
+        "is_finish_latest": ends_early(view),
         "best_val_ap50": best_ap50(view),
+        "search": None if view.search is None else search_json(view, view.search),
         "jobs": [_job_json(view, job, now, factor, typical_s) for job in view.jobs.values()],
+    }
+
+
+def search_json(view: SweepView, search: Search) -> dict[str, Any]:
+    """Return where a search stands as plain data; average precisions are in 0-1."""
+    told = standing_of(view, search)
+    first = search.objectives[0].metric
+    best, default = told.best, told.default
+    chosen: dict[str, Any] | None = None
+    if best is not None and best.trial is not None:
+        chosen = {"job": best.job_id, "trial": best.trial.number, "value": best.measured[first]}
+        chosen["values"] = dict(best.values)
+    return {
+        "name": search.name,
+        "objective": first,
+        "direction": search.objectives[0].direction,
+        "n_trials": told.n_trials,
+        "n_begun": told.n_asked,
+        "n_running": told.n_running,
+        "n_waiting": told.n_waiting,
+        "n_resting": told.n_resting,
+        "n_done": told.n_done,
+        "n_pruned": told.n_pruned,
+        "n_failed": told.n_failed,
+        "n_warm": view.n_warm,
+        "has_asked_all": told.is_over,
+        "best": chosen,
+        "default_value": None if default is None else default.measured[first],
+        "n_confirming": len(told.confirming),
     }
 
 
@@ -130,6 +181,8 @@ def _job_json(view: SweepView, job: JobView, now: float, factor: float, typical_
         "title": job.title,
         "values": dict(job.values),
         "state": job.state.value,
+        "trial": None if job.trial is None else job.trial.describe(),
+        "is_resting": job.rests,
         "slot": job.slot if is_running else None,
         "attempt": job.attempt,
         "phase": job.phase if is_running else None,

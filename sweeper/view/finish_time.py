@@ -4,7 +4,9 @@ import heapq
 from statistics import median
 
 from runners.contract.states import JobState
-from sweeper.view.sweep_view import JobView, SweepView
+from sweeper.view.job_view import JobView
+from sweeper.view.search_standing import trials_of
+from sweeper.view.sweep_view import SweepView
 
 # Below this share an attempt has not shown its pace yet.
 MIN_SHARE = 0.02
@@ -59,7 +61,11 @@ def correction(view: SweepView) -> tuple[float, float]:
 
 
 def work_left_s(view: SweepView, now: float) -> float | None:
-    """Return the seconds until the last job is done, longest first; None where a job's time cannot be told."""
+    """Return the seconds until the last job is done, longest first; None where a job's time cannot be told.
+
+    Of a search it is the most that is left: every trial that may still be asked for, or waits at a rung, is trained to
+    its end.
+    """
     factor, typical_s = correction(view)
     running: list[tuple[float, int]] = []
     waiting: list[tuple[float, int]] = []
@@ -71,6 +77,12 @@ def work_left_s(view: SweepView, now: float) -> float | None:
             return None
         places = job.n_devices if job.n_devices > 1 else 1
         (running if job.state is JobState.RUNNING else waiting).append((left_s, places))
+    n_to_come = jobs_to_come(view)
+    if n_to_come:
+        whole_s = _longest_s(view, factor, typical_s)
+        if whole_s is None:
+            return None
+        waiting += [(whole_s, max((job.n_devices for job in list(view.jobs.values())), default=1))] * n_to_come
     n_places = max(view.n_places(), sum(places for _, places in running))
     busy = [left_s for left_s, places in running for _ in range(places)]
     free_at = busy + [0.0] * (n_places - len(busy))
@@ -83,3 +95,27 @@ def work_left_s(view: SweepView, now: float) -> float | None:
             heapq.heappush(free_at, start + left_s)
         last = max(last, start + left_s)
     return last
+
+
+def jobs_to_come(view: SweepView) -> int:
+    """Return how many jobs a search may still ask for, those of its confirmation among them."""
+    search = view.search
+    if search is None or view.has_asked_all:
+        return 0
+    n_trials = max(0, search.n_trials - len(trials_of(view)))
+    return n_trials + search.confirm * (search.n_candidates + 1)
+
+
+def ends_early(view: SweepView) -> bool:
+    """Whether a search may be done before all that it may train is trained."""
+    search = view.search
+    if search is None:
+        return False
+    may_stop = search.target is not None or search.timeout_s is not None or search.max_failures is not None
+    is_pruning = search.prunes and any(not job.state.is_terminal for job in trials_of(view))
+    return is_pruning or (not view.has_asked_all and (search.prunes or may_stop))
+
+
+def _longest_s(view: SweepView, factor: float, typical_s: float) -> float | None:
+    """Return how long a trial that nobody knows yet takes at most: as the longest of those that are known."""
+    return max((job.expected_s * factor for job in trials_of(view)), default=0.0) or typical_s or None

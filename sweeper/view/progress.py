@@ -10,10 +10,14 @@ from rich.text import Text
 
 from runners.contract.folder import AttemptFolder
 from runners.contract.records import MetricRecord
+from runners.contract.states import JobState
 from sweeper.view.finish_time import time_left_s
+from sweeper.view.job_view import JobView
+from sweeper.view.search_standing import fill_search, standing_of
 from sweeper.view.sweep_summary import summary_lines
 from sweeper.view.sweep_table import SweepTable
-from sweeper.view.sweep_view import VAL_AP50, JobView, SweepView
+from sweeper.view.sweep_view import VAL_AP50, SweepView
+from sweeper.view.trial_words import metric_words, point_words, trial_words, value_words
 from sweeper.view.wording import duration, one_line
 
 # A table of many jobs takes longer to draw; its reader does not look more often.
@@ -49,6 +53,7 @@ class Progress(Display):
         self._console = console
         self._clock = clock
         self.view = view
+        fill_search(view)
         view.is_live = True
         self._summed_up_at = clock()
         self._live: Live | None = None
@@ -69,7 +74,11 @@ class Progress(Display):
         """Take in an event that was appended to the journal."""
         self.view.event(event)
         job = self.view.jobs.get(event.get("job", ""))
-        line = event_line(event, job, self._live is not None)
+        has_table = self._live is not None
+        if job is None or self.view.search is None:
+            line = event_line(event, job, has_table)
+        else:
+            line = trial_line(event, job, self.view, has_table)
         if line:
             self.say(line)
         if self._live is None and event["event"] == "ended" and self._clock() - self._summed_up_at >= SUMMARY_S:
@@ -83,7 +92,10 @@ class Progress(Display):
             job = self.view.jobs[job_id]
             loss = "" if job.loss is None else f" loss {job.loss:.3f}"
             left_s = time_left_s(job, self._clock())
-            left = "" if left_s is None or left_s < 1.0 else f", {duration(left_s)} left"
+            # What is pruned or rests at a rung does not train to its end.
+            is_pruned = job.trial is not None and job.trial.origin == "sampled"
+            most = "at most " if is_pruned and self.view.search is not None and self.view.search.prunes else ""
+            left = "" if left_s is None or left_s < 1.0 else f", {most}{duration(left_s)} left"
             self.say(f"{_name(job)}: epoch {record.step}{loss} val mAP50 {100 * record.values[VAL_AP50]:.1f}{left}")
 
     def say(self, line: str) -> None:
@@ -114,8 +126,6 @@ def event_line(event: Mapping[str, Any], job: JobView | None, has_table: bool) -
             return f"{_name(job)}: {job.state.value}{told} after {took}"
         if name == "reused" and not has_table:
             return f"{_name(job)}: REUSED, trained by {event.get('run_id') or 'an earlier sweep'}"
-        if name == "decided" and event["decision"] == "promote":
-            return f"{_name(job)}: {event['reason']}"
         if name in ("cancelled", "retried", "postponed", "pruned"):
             told = f": {event['reason']}" if event.get("reason") else ""
             return f"{_name(job)}: {'to be tried again' if name == 'retried' else job.state.value}{told}"
@@ -141,5 +151,38 @@ def log_lines(attempt: AttemptFolder) -> list[str]:
     return [f"  log: {attempt.log}", *(f"  | {line}" for line in lines[-N_LOG_LINES:])]
 
 
+def trial_line(event: Mapping[str, Any], job: JobView, view: SweepView, has_table: bool) -> str:
+    """Return what is said at once of an event of a search's job.
+
+    Args:
+        event: of the journal.
+        job: what is known of the job, the event included.
+        view: the search.
+        has_table: whether a live table is shown.
+    """
+    name, search = event["event"], view.search
+    assert search is not None
+    went_on = job.decided == "promote" and job.is_resumed
+    if name == "started" and not has_table:
+        if went_on:
+            return f"{_name(job)}: {job.decision}, from its checkpoint, on {job.slot}"
+        about = f" ({job.remark})" if job.remark else ""
+        point = f" with {point_words(job.values, search.keys)}" if job.attempt == 1 else ""
+        return f"{_name(job)}: started on {job.slot}{point}{about}"
+    if name == "decided" and event["decision"] == "promote" and has_table:
+        return f"{_name(job)}: {event['reason']}"
+    if name == "ended" and job.rests:
+        return f"{_name(job)}: {job.reason}"
+    if name == "ended" and job.state is JobState.COMPLETED:
+        first = search.objectives[0].metric
+        view.look_into(job)
+        reached = f", {metric_words(first)} {value_words(first, job.measured[first])}" if first in job.measured else ""
+        is_best = job.trial is not None and job.trial.origin != "confirm" and standing_of(view, search).best is job
+        return f"{event_line(event, job, has_table)}{reached}{', the best so far' if is_best else ''}"
+    return event_line(event, job, has_table)
+
+
 def _name(job: JobView) -> str:
+    if job.trial is not None:
+        return f"{job.job_id} {trial_words(job.trial, job.values.get('seed'))}"
     return f"{job.job_id} {job.title}" if job.title else job.job_id

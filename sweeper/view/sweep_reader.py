@@ -11,8 +11,10 @@ from runners.contract.folder import AttemptFolder, SweepFolder
 from runners.contract.jsonfile import read_lines
 from runners.contract.records import MetricRecord, read_metrics
 from runners.contract.states import JobState
+from runners.contract.trials import Trial
 from runners.contract.yamlfile import YamlParts
 from sweeper.stored.ownership import is_owned
+from sweeper.view.search_standing import fill_search
 from sweeper.view.sweep_view import SweepView
 
 News = dict[str, Any] | tuple[str, MetricRecord]
@@ -85,6 +87,7 @@ def follow(reader: SweepReader, view: SweepView) -> None:
     Raises:
         UserError: a line of the journal is damaged.
     """
+    fill_search(view)
     for news in reader.news():
         if isinstance(news, tuple):
             view.record(*news)
@@ -115,6 +118,8 @@ def fill_titles(view: SweepView) -> None:
         chosen = dict(word.split("=", 1) for word in entry.get("overrides") or [] if "=" in word)
         known.title = known.title or entry["title"]
         known.values = known.values or {key: chosen[key] for key in axes if key in chosen}
+        if known.trial is None and "trial" in entry:
+            known.trial = Trial.read(entry["trial"])
 
 
 def read_sweep_file(path: Path) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from runners.contract.search import Search
 from runners.contract.states import JobState
-from sweeper.view.finish_time import work_left_s
-from sweeper.view.sweep_view import JobView, SweepView
+from sweeper.view.finish_time import ends_early, work_left_s
+from sweeper.view.job_view import JobView
+from sweeper.view.search_standing import best_words, confirming_words, count_words, standing_of
+from sweeper.view.sweep_view import SweepView
 from sweeper.view.wording import count, duration, one_line, time_of_day
 
 PHASES = {"build": "starting", "train": "training", "val": "validating", "test": "testing"}
@@ -13,6 +16,8 @@ WORDS = {JobState.COMPLETED: "done", JobState.PLANNED: "waiting"}
 
 def summary_lines(view: SweepView, now: float) -> list[str]:
     """Return the lines that sum a sweep up: jobs done, running, left, failed; devices busy; when it will be done."""
+    if view.search is not None:
+        return _search_lines(view, view.search, now)
     counts = view.counts()
     n_done = counts[JobState.COMPLETED] + counts[JobState.REUSED] + counts[JobState.PRUNED] + counts[JobState.SKIPPED]
     n_left = counts[JobState.PLANNED] + counts[JobState.PAUSED] + counts[JobState.RUNNING]
@@ -35,6 +40,19 @@ def summary_lines(view: SweepView, now: float) -> list[str]:
     return lines
 
 
+def _search_lines(view: SweepView, search: Search, now: float) -> list[str]:
+    """Return the lines that sum a search up: trials begun and what became of them, its best, when it will be done."""
+    told = standing_of(view, search)
+    busy = view.busy_share(now)
+    is_busy = view.is_live and busy is not None
+    lines = [count_words(told, view.is_live) + (f"; devices busy {100 * busy:.0f} %" if is_busy and busy else "")]
+    lines += [words for words in (best_words(told, search), confirming_words(told)) if words]
+    is_left = told.n_unasked or any(not state.is_terminal for state in view.counts())
+    if view.is_live and is_left:
+        lines.append(finish_words(view, now))
+    return lines
+
+
 def finish_words(view: SweepView, now: float) -> str:
     """Return when a sweep will be done, or why that cannot be told."""
     if view.stop_reason:
@@ -44,7 +62,16 @@ def finish_words(view: SweepView, now: float) -> str:
     left_s = work_left_s(view, now)
     if left_s is None:
         return "finish time not known yet"
-    return f"finishes about {time_of_day(now + left_s, now)}, in {duration(left_s)}"
+    when, left = time_of_day(now + left_s, now), duration(left_s)
+    if not ends_early(view):
+        return f"finishes about {when}, in {left}"
+    assert view.search is not None
+    why = (
+        "trials that fall behind are not trained to the end"
+        if view.search.prunes
+        else "it may stop before its last trial"
+    )
+    return f"finishes by {when} at the latest, in {left}; {why}"
 
 
 def hidden_words(view: SweepView, rows: Sequence[JobView]) -> str:
@@ -53,7 +80,7 @@ def hidden_words(view: SweepView, rows: Sequence[JobView]) -> str:
     words: dict[str, int] = {}
     for job in list(view.jobs.values()):
         if job.job_id not in shown:
-            word = WORDS.get(job.state, job.state.value.lower())
+            word = _word(job)
             words[word] = words.get(word, 0) + 1
     return f"{sum(words.values())} more: {', '.join(f'{n} {word}' for word, n in words.items())}"
 
@@ -62,4 +89,8 @@ def state_words(job: JobView, is_live: bool = True) -> str:
     """Return a job's state as the table says it; of a running job what it does."""
     if job.state is JobState.RUNNING:
         return one_line(PHASES.get(job.phase, job.phase)) if is_live else "cut off"
-    return WORDS.get(job.state) or str(job.state.value).lower()
+    return _word(job)
+
+
+def _word(job: JobView) -> str:
+    return "resting" if job.rests else WORDS.get(job.state) or str(job.state.value).lower()

@@ -1,5 +1,6 @@
 """A sweep as one table: jobs that run first, failed ones with their reason, and a line that sums the whole up."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,10 +8,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from runners.contract.search import Search
 from runners.contract.states import JobState
 from sweeper.view.finish_time import correction, time_left_s
+from sweeper.view.job_view import JobView
+from sweeper.view.search_standing import DONE, loss
 from sweeper.view.sweep_summary import hidden_words, state_words, summary_lines
-from sweeper.view.sweep_view import JobView, SweepView
+from sweeper.view.sweep_view import SweepView
+from sweeper.view.trial_words import short_names, short_value, trial_words
 from sweeper.view.wording import duration, one_line
 
 N_ROWS = 30
@@ -115,6 +120,8 @@ class SweepTable:
         return [column for column in columns if column.name in ("job", "state") or any(column.cells)]
 
     def _names(self, jobs: Sequence[JobView]) -> list[Column]:
+        if self._view.search is not None:
+            return self._trials(jobs, self._view.search)
         keys = varying_keys(self._view)
         if not keys:
             return [Column("title", [one_line(job.title) for job in jobs], is_axis=True)]
@@ -124,6 +131,19 @@ class SweepTable:
             Column(name, [one_line(str(job.values.get(key, ""))) for job in jobs], is_axis=True)
             for key, name in zip(keys, names, strict=True)
         ]
+
+    def _trials(self, jobs: Sequence[JobView], search: Search) -> list[Column]:
+        """Return columns that tell a search's trials apart: their numbers and what they differ in, in a few digits."""
+        names = [
+            job.title if job.trial is None else trial_words(job.trial, job.values.get("seed")).removeprefix("trial ")
+            for job in jobs
+        ]
+        cells = {
+            key: [one_line(short_value(job.values[key])) if key in job.values else "" for job in jobs]
+            for key in search.keys
+        }
+        columns = [Column("trial", [one_line(name) for name in names])]
+        return columns + [Column(name, cells[key], is_axis=True) for key, name in short_names(search.keys).items()]
 
 
 def varying_keys(view: SweepView) -> list[str]:
@@ -145,9 +165,12 @@ def choose_rows(view: SweepView, n_lines: int) -> list[JobView]:
         n_lines: lines there are; a reason takes one of its own.
     """
     jobs = list(view.jobs.values())
-    # In the order of the plan where all are shown; else what ended last tells most.
+    # In the order of the plan where all are shown; else what ended last tells most, of a search its best.
     has_room = sum(2 if _has_reason(job) else 1 for job in jobs) <= n_lines
     newest = jobs if has_room else sorted(jobs, key=lambda job: -(job.ended_at or 0.0))
+    if not has_room and view.search is not None:
+        first = view.search.objectives[0]
+        newest.sort(key=lambda job: loss(job, first) if job.state in DONE else math.inf)
     kinds = [
         [job for job in jobs if job.state is JobState.RUNNING],
         [job for job in newest if job.state is JobState.FAILED],
@@ -169,7 +192,7 @@ def choose_rows(view: SweepView, n_lines: int) -> list[JobView]:
 
 
 def _has_reason(job: JobView) -> bool:
-    return bool(job.reason) and job.state in (JobState.FAILED, JobState.PAUSED)
+    return bool(job.reason) and job.state in (JobState.FAILED, JobState.PAUSED) and not job.rests
 
 
 def _left_words(job: JobView, left_s: float | None) -> str:

@@ -6,91 +6,21 @@ from the folder (`sweeper.view.sweep_reader`). Both end in the same view.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runners.contract.folder import AttemptFolder, JobFolder, SweepFolder
 from runners.contract.metrics import PEAK_HOST_GB, PEAK_MEMORY_GB, TRAIN_LOSS, best, iteration_metric
 from runners.contract.records import AttemptResult, MetricRecord, read_metrics
+from runners.contract.search import Search
 from runners.contract.states import JobState
+from runners.contract.trials import WARM_STARTED, Trial
 from sweeper.view.device_time import DeviceTime, devices_of
+from sweeper.view.job_view import JobView
 
 VAL_AP50 = "val/bbox_mAP_50"
-
-
-@dataclass
-class JobView:
-    """What is known about a job.
-
-    Attributes:
-        job_id: its number in the sweep.
-        title: what people call it.
-        values: axis to value.
-        state: where it stands.
-        slot: label of the slot it holds, empty if none.
-        attempt: number of its newest attempt, 0 before the first.
-        phase: what its process does (``build``, ``train``, ``val``, ...).
-        epoch: the epoch it is in, from 1.
-        n_epochs: of the whole training.
-        done: share of the planned iterations, 0-1.
-        loss: the newest training loss.
-        ap50: the newest val AP50, 0-1; of a finished job that of the chosen epoch.
-        memory_gb: measured peak of a device's memory (on a CPU of the process), in 1e9 bytes.
-        expected_memory_gb: what the plan expects; 0 unknown.
-        expected_s: how long a whole training is expected to take; 0 unknown.
-        n_devices: whole devices it occupies if it is more than one.
-        started_at: when its newest attempt was started, wall-clock seconds since the epoch.
-        ended_at: when that attempt ended.
-        spent_s: seconds of attempts that have ended.
-        done_at_start: share that was done when the newest attempt told of itself first, and when it did so.
-        told_at: when it told of itself last.
-        reason: why it is in its state, if something is to be said about it.
-        decision: the last thing that a search decided about it.
-        kind: class of its last failure.
-        batch_per_step: images in one forward pass of its newest attempt.
-        is_halved: trained with half the images per forward pass, after device memory was short.
-        is_resumed: its newest attempt went on from a checkpoint.
-        reused_from: the job folder that holds its numbers, of a REUSED job.
-        is_looked_into: its numbers have been read from its folder.
-    """
-
-    job_id: str
-    title: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
-    state: JobState = JobState.PLANNED
-    slot: str = ""
-    attempt: int = 0
-    phase: str = ""
-    epoch: int = 0
-    n_epochs: int = 0
-    done: float = 0.0
-    loss: float | None = None
-    ap50: float | None = None
-    memory_gb: float | None = None
-    expected_memory_gb: float = 0.0
-    expected_s: float = 0.0
-    n_devices: int = 1
-    started_at: float | None = None
-    ended_at: float | None = None
-    spent_s: float = 0.0
-    done_at_start: tuple[float, float] | None = None
-    told_at: float = 0.0
-    reason: str = ""
-    decision: str = ""
-    kind: str | None = None
-    batch_per_step: int = 0
-    is_halved: bool = False
-    is_resumed: bool = False
-    reused_from: str = ""
-    is_looked_into: bool = False
-
-    @property
-    def remark(self) -> str:
-        """Whatever is out of the ordinary about it, in a few words."""
-        if self.reused_from:
-            return "trained by an earlier sweep"
-        return f"attempt {self.attempt}, {'resumed' if self.is_resumed else 'anew'}" if self.attempt > 1 else ""
+# States in which a job ends because a search decided it; a decision that came too late is no reason for another.
+_CARRIED_OUT = ((JobState.PAUSED, "pause"), (JobState.PRUNED, "prune"))
 
 
 class SweepView:
@@ -114,6 +44,9 @@ class SweepView:
         self.most_at_once = 0
         self.is_live = True
         self.is_described = False
+        self.search: Search | None = None
+        self.has_asked_all = False
+        self.n_warm = 0
         self._n_running = 0
         self._cut_at = 0.0
 
@@ -136,6 +69,10 @@ class SweepView:
             self.most_at_once = 0
         elif name in ("paused", "continued"):
             self.is_held = name == "paused"
+        elif name == "asking_ended":
+            self.has_asked_all = True
+        elif name == WARM_STARTED:
+            self.n_warm = len(event["trials"])
         elif name == "stop_asked":
             self.stop_reason = str(event.get("reason") or "")
         elif name == "sweep_ended":
@@ -149,6 +86,7 @@ class SweepView:
         job.loss = record.values.get(iteration_metric("loss"), record.values.get(TRAIN_LOSS, job.loss))
         job.ap50 = record.values.get(VAL_AP50, job.ap50)
         job.memory_gb = record.values.get(PEAK_MEMORY_GB, record.values.get(PEAK_HOST_GB, job.memory_gb))
+        self._measure(job, record.values)
         if told:
             job.phase = told.get("phase", job.phase)
             job.epoch, job.n_epochs = told.get("epoch", job.epoch), told.get("n_epochs", job.n_epochs)
@@ -174,6 +112,8 @@ class SweepView:
         if result is not None:
             job.ap50 = result.metrics.get(best(VAL_AP50), job.ap50)
             job.memory_gb = result.metrics.get(PEAK_MEMORY_GB, result.metrics.get(PEAK_HOST_GB, job.memory_gb))
+            # What an epoch has told is of the last epoch; what only the result tells (costs) is of the whole.
+            self._measure(job, {name: value for name, value in result.metrics.items() if name not in job.measured})
         return job
 
     def attempt_folder(self, job: JobView) -> AttemptFolder:
@@ -202,6 +142,12 @@ class SweepView:
         open_s = sum(opened for opened, _ in times)
         return min(1.0, sum(busy for _, busy in times) / open_s) if open_s > 0 else None
 
+    def _measure(self, job: JobView, values: Mapping[str, float]) -> None:
+        """Take in what a search is after or has a limit on."""
+        if self.search is not None:
+            wanted = [one.metric for one in self.search.objectives] + [one.metric for one in self.search.constraints]
+            job.measured |= {metric: values[metric] for metric in wanted if metric in values}
+
     def _begin(self, event: Mapping[str, Any], at: float, before: float) -> None:
         self._n_running, self._cut_at = 0, before
         self.controller = event
@@ -219,6 +165,7 @@ class SweepView:
             job.expected_s = event.get("expected_s", job.expected_s) or 0.0
             job.expected_memory_gb = event.get("memory_gb", job.expected_memory_gb) or 0.0
             job.n_devices = event.get("n_devices", job.n_devices)
+            job.trial = Trial.read(event["trial"]) if "trial" in event else job.trial
             job.reused_from = event.get("folder", "") if name == "reused" else job.reused_from
         elif name == "started":
             self._start(job, event, at)
@@ -228,7 +175,8 @@ class SweepView:
             job.reason = str(event.get("reason") or "") if name != "retried" else ""
             job.is_looked_into = False
         elif name == "decided":
-            job.decision = str(event["reason"])
+            job.decided, job.decision = str(event["decision"]), str(event["reason"])
+            job.has_gone_on = job.has_gone_on or job.decided == "promote"
         if "state" in event:
             job.state = JobState(event["state"])
 
@@ -239,7 +187,7 @@ class SweepView:
         job.slot, job.attempt = str(event.get("slot", "")), event["attempt"]
         job.is_resumed = bool(event.get("resume"))
         job.phase, job.started_at, job.ended_at = "build", at, None
-        job.done_at_start, job.reason, job.decision, job.is_looked_into = None, "", "", False
+        job.done_at_start, job.reason, job.is_looked_into = None, "", False
         job.done = job.done if job.is_resumed else 0.0
         for label in devices_of(job.slot):
             self._device(label).enter(at)
@@ -254,6 +202,7 @@ class SweepView:
             self._n_running = max(0, self._n_running - 1)
             for label in devices_of(job.slot):
                 self._device(label).leave(at)
-        job.reason, job.kind = str(event.get("reason") or job.decision), event.get("kind")
+        is_decided = (event.get("state"), job.decided) in _CARRIED_OUT
+        job.reason, job.kind = str(event.get("reason") or (job.decision if is_decided else "")), event.get("kind")
         job.slot, job.phase, job.ended_at = "", "", at
         job.spent_s += max(0.0, at - job.started_at) if job.started_at is not None else 0.0
