@@ -43,7 +43,7 @@ bench: setup
 
 # How often verdicts are right, on simulated detectors and on real ones, and how long their replicates take.
 bench-verdicts: setup
-	$(BIN)/python -m benchmarks replicates verdict_real_runs verdict_image_noise verdict_calibration
+	$(BIN)/python -m benchmarks replicates verdict_real_runs verdict_image_noise verdict_calibration search_confirmation
 
 clean:
 	rm -rf $(VENV)

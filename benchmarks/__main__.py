@@ -15,6 +15,7 @@ BENCHMARKS = {
     "verdict_real_runs": "how often verdicts find a difference between real runs of one recipe",
     "verdict_image_noise": "how often verdicts on few images hold what real recipes differ by on many",
     "verdict_calibration": "how often verdicts are right, on simulated detectors with a known truth",
+    "search_confirmation": "what becomes of the best of equal trials, on the images that chose it and on others",
 }
 ROOT = Path(__file__).parents[1]
 
