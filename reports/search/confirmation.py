@@ -1,9 +1,9 @@
 """The confirmation of a search: its best, trained with fresh seeds and judged on images that the search never saw.
 
 A candidate was chosen by its number on val, which holds the luck of its seed and that of val's images. Fresh seeds take
-away the first. The second stays in whatever is measured on val, however many seeds there are: the best of 20 equal
-trials, trained again with five seeds and judged on the same images, was called better in 4 to 7 % of cases where 2.5 %
-are meant. So the verdict is on test, the fresh runs alone count, and several candidates are one family (Holm).
+away the first. The second stays in whatever is measured on val, however many seeds there are, so that equal trials are
+called better too often there (`benchmarks/search_confirmation.py` measures how often). So the verdict is on test, the
+fresh runs alone count, and several candidates are one family (Holm).
 """
 
 from collections.abc import Callable, Mapping, Sequence
