@@ -162,8 +162,20 @@ def _read_params(folder: JobFolder, varied: Mapping[str, str], parts: YamlParts)
 
 
 def _last_events(events: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Return the event that gave each job its state."""
-    return {str(event["job"]): event for event in events if "job" in event and "state" in event}
+    """Return the event that gave each job its state; of a pruned one with the reason for which that was decided."""
+    last: dict[str, Mapping[str, Any]] = {}
+    decided: dict[str, str] = {}
+    for event in events:
+        if event.get("event") == "decided" and event.get("decision") == "prune":
+            decided[str(event["job"])] = str(event.get("reason") or "")
+        elif "job" in event and "state" in event:
+            last[str(event["job"])] = event
+    return {
+        job: {**event, "reason": event.get("reason") or decided.get(job)}
+        if event["state"] == JobState.PRUNED.value
+        else event
+        for job, event in last.items()
+    }
 
 
 def _read_events(path: Path) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ class Report:
         leading: the tables that are to be seen first, which belong to no one data set: the verdicts.
         closing: the tables behind those of the data sets: the list of runs.
         searches: what there is to say of each search.
+        is_all_searches: whether it is about searches and nothing else.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Report:
     leading: tuple[Table, ...] = ()
     closing: tuple[Table, ...] = ()
     searches: tuple[SearchSection, ...] = ()
+    is_all_searches: bool = False
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -140,6 +142,7 @@ def write_runs(
         leading=leading,
         closing=closing,
         searches=tuple(searches),
+        is_all_searches=bool(searches) and len(searches) == len(runs.sweeps),
     )
 
 

@@ -7,9 +7,9 @@ from reports.search.outcome import candidates, count, default_of, front
 from reports.search.trial_records import Searched
 from reports.search.wording import (
     difference_words,
-    objective_words,
     overrides_of,
     point_words,
+    reached_words,
     value_words,
 )
 from runners.contract.trials import TrialRecord
@@ -29,10 +29,10 @@ def search_sentence(searched: Searched) -> str:
         return _of_front(searched, found)
     best, default = found[0], default_of(searched)
     metric = searched.search.objectives[0].metric
-    words, reached = objective_words(metric), value_words(metric, best.values[metric])
+    reached = reached_words(metric, best.values[metric])
     if best is default:
-        return f"Search {name}: none of {len(found)} trials is ahead of the default, {reached} {words}."
-    told = f"Search {name}: best of {len(found)} trials is {trial_words(searched, best)} with {reached} {words}"
+        return f"Search {name}: none of {len(found)} trials is ahead of the default, {reached}."
+    told = f"Search {name}: best of {len(found)} trials is {trial_words(searched, best)} with {reached}"
     return f"{told}{_beside_default(metric, best, default)}; {OPTIMISTIC}."
 
 
@@ -46,7 +46,7 @@ def _beside_default(metric: str, best: TrialRecord, default: TrialRecord | None)
 
 def _of_front(searched: Searched, found: list[TrialRecord]) -> str:
     kept, default = front(searched), default_of(searched)
-    told = f"Search {searched.search.name}: {len(kept)} of {len(found)} trials are on the Pareto front"
+    told = f"Search {searched.search.name}: {len(kept)} of {len(found)} trials on the Pareto front"
     ends = [kept[0]] if len(kept) == 1 else [kept[0], kept[-1]]
     told += ", " + ", to ".join(f"{_values(searched, record)} ({_short(searched, record)})" for record in ends)
     if default is not None and default.is_complete:
@@ -55,12 +55,11 @@ def _of_front(searched: Searched, found: list[TrialRecord]) -> str:
 
 
 def _values(searched: Searched, record: TrialRecord) -> str:
-    told = [
-        f"{value_words(one.metric, record.values[one.metric])} {objective_words(one.metric)}"
+    return " at ".join(
+        reached_words(one.metric, record.values[one.metric])
         for one in searched.search.objectives
         if one.metric in record.values
-    ]
-    return " at ".join(told)
+    )
 
 
 def trial_words(searched: Searched, record: TrialRecord) -> str:

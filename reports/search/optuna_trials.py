@@ -212,15 +212,21 @@ def importances(study: Any, search: Search) -> dict[str, dict[str, float]]:
     return found
 
 
-def open_storage(url: str) -> Any:
-    """Open one of Optuna's storages in a database; its tables are made where they are missing.
+@contextmanager
+def opened_storage(url: str) -> Iterator[Any]:
+    """Open one of Optuna's storages in a database, and leave it; its tables are made where they are missing.
 
     Raises:
         ImportError: the database's driver is not installed.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be used.
     """
     with unheard():
-        return optuna.storages.RDBStorage(url)
+        storage = optuna.storages.RDBStorage(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def study_names(storage: Any) -> list[str]:

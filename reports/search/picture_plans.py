@@ -24,6 +24,7 @@ N_SLICES, N_PARALLEL = 5, 7
 FEW_FOR_CONTOUR = 4
 # Above, dots and lines are painted, not drawn: a page of thousands of shapes is slow.
 N_DRAWN = 400
+_LUCK = "Completed trials. The best so far rises by chance as well: the more trials, the luckier the best."
 _COMPLETED, _PRUNED, _FAILED, _BEST, _OTHER = "c1", "c2", "c7", "accent", "faint"
 _OF_STATES = {JobState.COMPLETED: _COMPLETED, JobState.REUSED: _COMPLETED, JobState.PRUNED: _PRUNED}
 # What Optuna calls states in its legend, and what we do.
@@ -140,9 +141,7 @@ class _Plans:
             lambda: _optuna().plot_optimization_history(study, **self._target()),
             adapt,
             missing=self._too_few(2),
-            notes=(
-                "Completed trials. The best so far rises by chance as well: the more trials, the luckier the best.",
-            ),
+            notes=() if self.has_several else (_LUCK,),
         )
 
     def intermediate(self) -> PicturePlan:
@@ -163,8 +162,12 @@ class _Plans:
                     line.set_zorder(3)
             axes.set(xlabel="epoch", ylabel=self._title(self._search.prune_by))
             axes.xaxis.get_major_locator().set_params(integer=True)
-            told = {"completed": _COMPLETED, "pruned": _PRUNED, "best": _BEST}
-            legend_above(axes, told, lines=True)
+            known = {
+                "completed": (_COMPLETED, any(record.is_complete for record in states)),
+                "pruned": (_PRUNED, any(record.state is JobState.PRUNED for record in states)),
+                "best": (_BEST, self._best in states),
+            }
+            legend_above(axes, {word: colour for word, (colour, is_there) in known.items() if is_there}, lines=True)
             self._paint(figure)
 
         study = self._study(states)

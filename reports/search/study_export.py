@@ -76,23 +76,21 @@ def export_study(searched: Searched, url: str, replace: bool = False) -> Exporte
     # Optuna takes a second to import.
     from sqlalchemy.exc import SQLAlchemyError
 
-    from reports.search.optuna_trials import build_study, delete_study, open_storage, study_names
+    from reports.search.optuna_trials import build_study, delete_study, opened_storage, study_names
 
     name, where = searched.sweep.sweep_id, f"storage in {shown(url)}"
     try:
-        storage = open_storage(url)
-        if name in study_names(storage):
-            if not replace:
-                raise UserError(f"{where}: it has a study {name}; say replace=true, or name another storage")
-            delete_study(storage, name)
-        try:
-            build_study(searched.search, searched.records, storage, name)
-        except BaseException:
+        with opened_storage(url) as storage:
             if name in study_names(storage):
+                if not replace:
+                    raise UserError(f"{where}: it has a study {name}; say replace=true, or name another storage")
                 delete_study(storage, name)
-            raise
-        storage.remove_session()
-        storage.engine.dispose()
+            try:
+                build_study(searched.search, searched.records, storage, name)
+            except BaseException:
+                if name in study_names(storage):
+                    delete_study(storage, name)
+                raise
     except ImportError as error:
         raise UserError(f"{where}: no driver ({error}); pip install 'detsweep[postgresql]'") from None
     except (SQLAlchemyError, RuntimeError) as error:

@@ -34,6 +34,12 @@ def value_words(metric: str, value: float) -> str:
     return f"{100 * value:.1f}" if scale_of(metric) > 1 else f"{value:.4g}"
 
 
+def reached_words(metric: str, value: float) -> str:
+    """Return a value with its name: ``45.2 val mAP50``, ``peak memory (GB) 7.2``."""
+    told, name = value_words(metric, value), objective_words(metric)
+    return f"{name} {told}" if metric in COSTS else f"{told} {name}"
+
+
 def difference_words(metric: str, difference: float) -> str:
     """Return a difference with its sign and, of average precisions, its unit."""
     return f"{100 * difference:+.1f} points" if scale_of(metric) > 1 else f"{difference:+.3g}"

@@ -76,8 +76,12 @@ class Tracker:
         self._outbox.wake()
 
     def start_job(self, job: TrackedJob) -> None:
-        """Make the job's run, a child of the sweep's, or set it running again."""
-        self._put(JobTasks(job.folder, start=job))
+        """Make the job's run, a child of the sweep's, or set it running again.
+
+        A new run begins now, unless the job says otherwise: a store may be told much later.
+        """
+        began = job if job.started_at is not None else replace(job, started_at=time.time())
+        self._put(JobTasks(job.folder, start=began))
 
     def ship(self, attempt: AttemptFolder) -> None:
         """Send the metric records that a job has written since the last time."""

@@ -9,7 +9,7 @@ import yaml
 from reports.read import Experiment, read_runs
 from reports.search.trial_records import Searched, find_searches
 from runners.contract.folder import SweepFolder
-from runners.contract.jsonfile import read_lines
+from runners.contract.jsonfile import append_line, read_lines
 from runners.contract.naming import run_params
 from runners.contract.records import MetricRecord
 from runners.contract.states import JobState
@@ -58,6 +58,14 @@ def test_trials_are_read_back_with_what_their_search_was_told(tmp_path: Path) ->
     assert failed.reason == "loss is NaN at iteration 118"
     assert default.started_at == STARTED_AT
     assert default.ended_at == STARTED_AT + N_EPOCHS * 60
+
+
+def test_a_pruned_trial_says_why_that_was_decided(tmp_path: Path) -> None:
+    silent = dataclasses.replace(written_trial(2, n_epochs=4), failure="")
+    folder = write_search(tmp_path, [written_trial(0), written_trial(1), silent])
+    told = {"event": "decided", "job": "0003", "decision": "prune", "epoch": 4, "reason": "not among the best third"}
+    append_line(folder.journal, {"at": STARTED_AT + 1, **told})
+    assert the_search(folder).own[2].reason == "not among the best third"
 
 
 def test_a_curve_goes_on_where_a_later_attempt_went_on(tmp_path: Path) -> None:
