@@ -156,8 +156,8 @@ def difference_cell(step: JudgedStep, unit: str = "") -> Cell:
 
 def _notes(found: Sequence[SweepVerdicts]) -> Iterator[str]:
     yield (
-        "Difference of the arms' means and its interval: noise of seeds and of images; AP in points. "
-        "better: the interval lies above the smallest difference that matters."
+        "Difference of the arms' means and, in brackets, its interval, which holds the noise of seeds and of images; "
+        "AP in points. better: all of the interval lies above the smallest difference that matters."
     )
     for verdicts in found:
         if verdicts.judged is not None:
@@ -175,7 +175,8 @@ def _claim_notes(judged: JudgedHypothesis) -> Iterator[str]:
         f"{signed(question.margin, question).lstrip('+')}{unit_words(question)} of {metric_words(question.metric)}"
         for question in hypothesis.questions
     )
-    yield f"{hypothesis.name}: {hypothesis.claim} What matters: {margins}."
+    level = f"Intervals at {100 * hypothesis.confidence:.3g} %, but where a line says otherwise."
+    yield f"{hypothesis.name}: {hypothesis.claim} What matters: {margins}. {level}"
     for claim in judged.claims:
         yield from _lines_of(claim, hypothesis.confidence)
 

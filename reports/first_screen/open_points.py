@@ -89,7 +89,7 @@ def _of_data(runs: Sequence[RunRecord], sections: Sequence[Section]) -> Iterator
     ]
     for row in few:
         if row.n_objects and row.is_too_few:
-            yield f"{row.size.name} objects of val: {row.remark}"
+            yield f"{row.size.name[0].upper()}{row.size.name[1:]} objects of val: {row.remark}"
 
 
 def _without_noise(verdicts: Sequence[SweepVerdicts], sections: Sequence[Section]) -> Iterator[str]:

@@ -41,19 +41,22 @@ def _errors_between(compared: ComparedArms) -> str:
     assert treatment is not None
     assert baseline is not None
     effects = error_effects(compared)
-    told = []
+    differing = []
     for error in sorted(MAIN_TYPES, key=lambda error: -abs(effects[error].difference)):
         low, high = effects[error].interval(compared.alpha)
         if not effects[error].seeds_unknown and (low > 0 or high < 0):
-            told.append(
+            differing.append(
                 f"{error.word} {_points(treatment.costs[error])} against {_points(baseline.costs[error])}"
                 f" ({_signed(effects[error].difference)} [{_signed(low)}, {_signed(high)}])"
             )
-    if told:
-        return f"Errors, in points of AP50 that they cost, {compared.name}: {', '.join(told[:3])}"
+    if differing:
+        return f"Errors, in points of AP50 that they cost, {compared.name}: {', '.join(differing[:3])}"
+    told = f"{compared.name}: no type of error differs by more than noise"
     most = treatment.costliest
-    costs = f"; the costliest: {most.word}, {_points(treatment.costs[most])} points" if most else ""
-    return f"No type of error differs by more than noise, {compared.name}{costs}"
+    if most is None:
+        return told
+    cost = _points(treatment.costs[most])
+    return f"{told}; of {compared.treatment.arm.name} {most.word} costs most, {cost} points of AP50"
 
 
 def _confusions_between(compared: ComparedArms) -> Iterator[str]:

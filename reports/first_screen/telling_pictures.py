@@ -13,7 +13,7 @@ from PIL import Image
 
 from reports.box_pictures import DrawnBox, draw_boxes
 from reports.diagnosed_runs import SPLIT, DiagnosedArm
-from reports.diagnosis.confusion import ConfusedObject
+from reports.diagnosis.confusion import ConfusedObject, PairDifference
 from reports.diagnosis.findings import ErrorType
 from reports.diagnosis.run_diagnosis import RunDiagnosis
 from reports.difference_tables import pair_differences
@@ -87,18 +87,22 @@ def _scenes(section: Section) -> Iterator[_Scene]:
         for pair in pair_differences(compared)[:2]:
             for one in pair.changed[:1]:
                 for arm in (compared.treatment, compared.baseline):
-                    yield from _of_confused(arm, one, f"{pair.true_class} called {pair.called} by {arm.arm.name}")
+                    yield from _of_confused(arm, one, pair)
     for arm in arms:
         yield from _costliest(arm)
 
 
-def _of_confused(arm: DiagnosedArm, one: ConfusedObject, caption: str) -> Iterator[_Scene]:
+def _of_confused(arm: DiagnosedArm, one: ConfusedObject, pair: PairDifference) -> Iterator[_Scene]:
+    """Yield the surest detection of an arm that gives an object the pair's wrong name, if any of its runs does."""
     for run, found in zip(arm.runs, arm.found, strict=True):
-        rows = np.flatnonzero(
-            (found.findings.object == one.object) & (found.findings.error == ErrorType.CLASSIFICATION)
-        )
+        findings, confusion = found.findings, found.confusion
+        is_it = (findings.object == one.object) & (findings.error == ErrorType.CLASSIFICATION)
+        is_it &= findings.detected_class == confusion.class_names.index(pair.called)
+        rows = np.flatnonzero(is_it & (findings.score >= confusion.min_score))
         if len(rows):
-            yield _Scene(run, found, one.image_id, one.object, int(found.findings.detection[rows[0]]), caption)
+            surest = rows[np.argmax(findings.score[rows])]
+            caption = f"{pair.true_class} called {pair.called} by {arm.arm.name}"
+            yield _Scene(run, found, one.image_id, one.object, int(findings.detection[surest]), caption)
             return
 
 

@@ -4,6 +4,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
+from reports.judging.arms import CellRuns, seed_of
 from reports.judging.decision import FEW_OBJECTS, MIN_SEEDS, MOST_SEEDS, Verdict, Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep
 from runners.contract.hypothesis import LOOKS, Question, is_average_precision, is_error_cost
@@ -184,12 +185,17 @@ def more_seeds(judged: JudgedHypothesis, command: Sequence[str]) -> str:
     wanted = [_seeds_wanted(step) for claim in judged.claims for step in claim.steps]
     n_wanted = max((number for number in wanted if number is not None), default=0)
     known = {seed for cell in judged.cells for seed in cell.seeds}
-    lacking = [seed for seed in range(n_wanted) if any(seed not in cell.seeds for cell in judged.cells)]
+    lacking = [seed for seed in range(n_wanted) if any(seed not in _coming(cell) for cell in judged.cells)]
     if not lacking or not known:
         return ""
     kept = [word for word in command if not word.startswith("seed=")]
     # shlex quotes for bash and zsh alike; what was trained already is not trained again (reuse=true).
     return shlex.join([*kept, f"seed={','.join(map(str, lacking))}"])
+
+
+def _coming(cell: CellRuns) -> set[int]:
+    """Return the seeds that a cell has, or will have once its sweep has gone on."""
+    return {*cell.seeds, *(seed_of(run) for run in cell.open if not run.state.is_terminal)}
 
 
 def _seeds_wanted(step: JudgedStep) -> int | None:

@@ -50,8 +50,14 @@ def write_diff_page(view: View, path: Path, min_score: float) -> int:
         min_score: a detection below it is taken for not there, 0-1.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or no detection has such a score, so that every object would be missed.
     """
+    highest = view.highest_score
+    if highest is not None and highest < min_score:
+        raise UserError(
+            f"score in detsweep view: no detection of {view.split} reaches {min_score:g} (the highest is {highest:.2g}"
+            f"); give a lower one, such as score={highest / 2:.1g}"
+        )
     chapters = telling_chapters(view, min_score)
     n_images = sum(len(chapter.images) for chapter in chapters)
     content = render(

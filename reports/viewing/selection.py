@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reports.diagnosis.findings import MAIN_TYPES, ErrorType
 from reports.viewing.counterparts import counterpart_scores
-from reports.viewing.view import View, ViewedRun, size_of
+from reports.viewing.view import MIN_SCORE, View, ViewedRun, size_of
 
 
 class Question(Enum):
@@ -64,7 +64,7 @@ class Wanted:
     classes: frozenset[int] = frozenset()
     called: frozenset[int] = frozenset()
     sizes: frozenset[int] = frozenset()
-    min_score: float = 0.3
+    min_score: float = MIN_SCORE
     order: Order = Order.MOST
 
 

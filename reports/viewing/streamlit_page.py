@@ -37,13 +37,15 @@ def main(told: str) -> None:
         st.error("This cannot be shown.")
         st.text("\n".join(error.lines()))
         return
-    wanted, is_close_up, page_size = _ask(view)
+    wanted, is_close_up, page_size = _ask(view, ViewFiles.load(told).min_score)
     for letter, run in zip(LETTERS, view.runs, strict=False):
         st.text(f"{letter}   {run.title}")
     chosen = select(view, wanted)
     st.text(f"{len(chosen.items.image)} findings in {len(chosen.images)} of {len(view.images)} images of {view.split}")
     if not chosen.images:
-        st.info("Nothing answers to this. Lower the score, or leave a filter out.")
+        highest = view.highest_score
+        told_score = "" if highest is None else f" (the highest is {highest:.2f})"
+        st.info(f"Nothing answers to this. Lower the score{told_score}, or leave a filter out.")
         return
     first = _page(wanted, len(chosen.images), page_size) * page_size
     for place in range(first, min(first + page_size, len(chosen.images))):
@@ -54,12 +56,12 @@ def _open(told: str) -> View:
     return open_view(ViewFiles.load(told))
 
 
-def _ask(view: View) -> tuple[Wanted, bool, int]:
+def _ask(view: View, first_score: float) -> tuple[Wanted, bool, int]:
     with st.sidebar:
         questions = list(Question) if len(view.runs) == 2 else list(OF_ONE_RUN)
         question = st.selectbox("Show", questions, format_func=lambda each: _question_words(each, len(view.runs)))
         order = st.selectbox("First", list(Order), format_func=lambda each: each.value)
-        min_score = st.slider("Score at least", 0.0, 1.0, 0.3, 0.05)
+        min_score = st.slider("Score at least", 0.0, 1.0, first_score, 0.05)
         errors = list(MAIN_TYPES)
         if not question.is_of_finds:
             errors = st.multiselect("Errors", list(MAIN_TYPES), format_func=lambda each: each.word) or errors

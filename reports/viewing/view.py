@@ -20,6 +20,8 @@ SIZE_BOUNDS = (32**2, 96**2)
 # An object with one of these is not a missed one: a detection is on it, with the wrong name or box.
 COVERING = (ErrorType.NONE, ErrorType.CLASSIFICATION, ErrorType.LOCALISATION)
 LETTERS = ("A", "B")
+# A detection below it is taken for not there, where nobody says another.
+MIN_SCORE = 0.3
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,14 @@ class ViewFiles:
         ann_file: its annotation file.
         image_dir: where its images lie.
         runs: one or two.
+        min_score: a detection below it is taken for not there at first, 0-1; the page lets it be changed.
     """
 
     split: str
     ann_file: str
     image_dir: str
     runs: Sequence[RunFiles]
+    min_score: float = MIN_SCORE
 
     def dump(self) -> str:
         """Return it as JSON."""
@@ -149,6 +153,12 @@ class View:
         """Return the objects of an image."""
         order, starts = self.objects_of_image
         return order[starts[image] : starts[image + 1]]
+
+    @cached_property
+    def highest_score(self) -> float | None:
+        """The score of the surest detection of all; None where there is none."""
+        scores = [run.findings.score[run.findings.detection >= 0] for run in self.runs]
+        return max((float(one.max()) for one in scores if len(one)), default=None)
 
     @cached_property
     def n_objects(self) -> NDArray[np.int64]:

@@ -46,6 +46,7 @@ def run_view(words: Sequence[str]) -> int:
         str(found[0].files.ann_file.absolute()),
         str(found[0].files.image_dir.absolute()),
         [RunFiles(each.title, str(each.predictions.absolute()), str(each.kept.absolute())) for each in found],
+        score,
     )
     with console.status("reading what the runs have found"):
         # Here already, so that what is wrong is told here, and the page finds everything computed.

@@ -2,12 +2,15 @@
 
 import base64
 import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from reports.box_pictures import DrawnBox, draw_boxes
 from reports.first_screen.screen import markdown_screen
 from reports.sweep_report import Report, write_report
 from runners.contract.states import JobState
@@ -56,6 +59,27 @@ def test_pictures_are_few_small_and_of_different_images(diagnosed: Report) -> No
         assert drawn.height <= 225
         assert len(content) < 80_000
     assert len({picture.source for picture in pictures}) == len(pictures)
+
+
+def test_a_picture_of_a_confused_pair_shows_that_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = write_diagnosed_sweep(tmp_path)
+    # The first run of the arm calls the same objects by a third name, and too faintly to count.
+    path = sweep.job("0001").predictions / "a1_val_last.json"
+    labels = json.loads((tmp_path / "data" / "val.json").read_text())["annotations"]
+    packs = [entry for entry in labels if entry["category_id"] == 1]
+    found = [one for one in json.loads(path.read_text()) if one["category_id"] == 3]
+    faint = [{"image_id": one["image_id"], "category_id": 3, "bbox": one["bbox"], "score": 0.11} for one in packs]
+    path.write_text(json.dumps([*found, *faint]))
+    drawn: list[list[str]] = []
+
+    def draw(path: Path, boxes: Sequence[DrawnBox], *rest: Any) -> Image.Image:
+        drawn.append([box.label for box in boxes])
+        return draw_boxes(path, boxes, *rest)
+
+    monkeypatch.setattr("reports.first_screen.telling_pictures.draw_boxes", draw)
+    first = write_report(sweep, sweep.report).screen.pictures[0]
+    assert first.caption == "Paper pack called Paper by resnet50"
+    assert drawn[0] == ["Paper pack", "Paper"]
 
 
 def test_too_few_seeds_are_not_decided_and_the_missing_runs_come_first(tmp_path: Path) -> None:

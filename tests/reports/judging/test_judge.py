@@ -87,6 +87,14 @@ def test_two_seeds_lean_and_the_command_for_the_rest_is_given(tmp_path: Path) ->
     assert outlook_words(found.claims[0].steps[0]) == "3 seeds in each arm would probably decide"
 
 
+def test_seeds_that_are_under_way_are_not_asked_for_again(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9}, n_seeds=3)
+    begun = [*runs[:-2], *(replace(run, state=JobState.RUNNING) for run in runs[-2:])]
+    assert more_seeds(judged(begun), ["detsweep", "train"]) == ""
+    failed = [*begun[:-1], replace(runs[-1], state=JobState.FAILED)]
+    assert more_seeds(judged(failed), ["detsweep", "train"]) == "detsweep train seed=2"
+
+
 def test_what_differs_beside_the_axis_downgrades_unless_it_is_accepted(tmp_path: Path) -> None:
     write_truth(tmp_path)
     runs = [

@@ -14,6 +14,7 @@ from reports.viewing import diff_page
 from reports.viewing.diff_page import write_diff_page
 from reports.viewing.telling import telling_chapters
 from reports.viewing.view import View, open_view
+from runners.contract.errors import UserError
 from tests.reports.test_page import HOSTILE, Elements
 from tests.reports.viewing.viewed_sweep import N_IMAGES, made_up, view_files, view_of, view_of_sweep
 
@@ -89,6 +90,15 @@ def test_the_page_stays_small_whatever_the_images(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(diff_page, "MAX_BYTES", 1_500_000)
     write_diff_page(view, tmp_path / "diff.html", 0.3)
     assert (tmp_path / "diff.html").stat().st_size < 1_500_000 < (tmp_path / "large.html").stat().st_size < 10_000_000
+
+
+def test_a_score_that_nothing_reaches_is_refused_and_what_is_alike_is_said(view: View, tmp_path: Path) -> None:
+    path = tmp_path / "diff.html"
+    with pytest.raises(UserError, match=r"no detection of val reaches 0\.95 \(the highest is 0\.9\); .*score=0\.5"):
+        write_diff_page(view, path, 0.95)
+    assert not path.exists()
+    assert write_diff_page(replace(view, runs=[view.runs[0], view.runs[0]]), path, 0.3) == 0
+    assert "Both find the same and err the same, of what has a score of 0.3 or more." in path.read_text("utf-8")
 
 
 def test_an_image_that_is_gone_is_said(tmp_path: Path) -> None:

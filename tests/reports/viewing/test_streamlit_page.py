@@ -1,6 +1,7 @@
 """The page's own logic, run by Streamlit without a browser."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,14 @@ def said(page: "AppTest") -> list[str]:
 
 def chooser(page: "AppTest", kind: str, label: str) -> Any:
     return next(each for each in getattr(page, kind) if each.label == label)
+
+
+def test_the_page_begins_with_the_score_that_was_typed(files: ViewFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened(replace(files, min_score=0.95), monkeypatch)
+    assert page.slider[0].value == 0.95
+    assert (
+        page.info[0].value == "Nothing answers to this. Lower the score (the highest is 0.90), or leave a filter out."
+    )
 
 
 def test_questions_filters_and_pages_lead_to_what_they_ask_for(
