@@ -98,13 +98,14 @@ def override_lines(search: Search, default: Mapping[str, str]) -> list[tuple[str
 
 def _space(search: Search, default: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    is_conditional = any(entry.when for entry in search.dimensions)
     table.add_column("searched", no_wrap=True)
-    table.add_column("only with", overflow="fold")
-    table.add_column("values", overflow="fold")
-    table.add_column("default", overflow="fold")
+    for name in ("only with", "values", "default") if is_conditional else ("values", "default"):
+        table.add_column(name, overflow="fold")
     for entry in search.dimensions:
         value = short_value(default[entry.key]) if entry.applies(default) and entry.key in default else ""
-        table.add_row(*(Text(cell) for cell in (entry.key, _condition(entry), entry.ends(), value)))
+        cells = [entry.key, *([_condition(entry)] if is_conditional else []), entry.ends(), value]
+        table.add_row(*map(Text, cells))
     return table
 
 

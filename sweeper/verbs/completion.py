@@ -48,6 +48,8 @@ SCRIPTS: Mapping[str, str] = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 # What Hydra would complete as a word is a place on the disk.
 PATH_KEYS = ("dataset.root", "output_dir", "weights.path", "ann_file", "image_dir")
+# Settings of a search whose names Hydra does not know, as they stand in no group.
+METHOD_KEYS = ("search.sampler", "search.sampler.name", "search.pruner", "search.pruner.name", "search.prune_by")
 # Takes the words behind detsweep and answers as Hydra does, blanks between the candidates.
 AskHydra = Callable[[Sequence[str]], str]
 
@@ -94,6 +96,8 @@ def candidates(typed: str, ask_hydra: AskHydra) -> list[str]:
     if separator and (is_place or verb.settings.get(key) in PLACES):
         return [f"{key}={path}" for path in _paths(value)]
     names = [word for word in before if "=" not in word and not word.startswith("-")]
+    if verb.is_hydras and separator and key.lstrip("+") in METHOD_KEYS:
+        return [f"{key}={name} " for name in _methods(key.lstrip("+")) if name.startswith(value)]
     if verb.is_hydras:
         parts = [] if before else _complete(word, verb.parts)
         return parts + _overrides(word, before, ask_hydra)
@@ -116,6 +120,17 @@ def _names(verb: str, before: Sequence[str], output_dir: Path) -> list[str]:
     if takes_jobs and (len(before) == 1 or verb == "retry") and (output_dir / before[0] / "jobs").is_dir():
         return sorted(path.name for path in (output_dir / before[0] / "jobs").iterdir())
     return []
+
+
+def _methods(key: str) -> list[str]:
+    """Return what a setting of a search may be: names of samplers, of pruners, or of metrics of an epoch."""
+    if key == "search.prune_by":
+        from runners.contract.objectives import BY_EPOCH
+
+        return list(BY_EPOCH)
+    from sweeper.study.methods import PRUNER_OPTIONS, SAMPLER_OPTIONS
+
+    return list(SAMPLER_OPTIONS if key.startswith("search.sampler") else PRUNER_OPTIONS)
 
 
 def _complete(word: str, known: Iterable[str]) -> list[str]:

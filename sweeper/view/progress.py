@@ -171,8 +171,8 @@ def trial_line(event: Mapping[str, Any], job: JobView, view: SweepView, has_tabl
         return f"{_name(job)}: started on {job.slot}{point}{about}"
     if name == "decided" and event["decision"] == "promote" and has_table:
         return f"{_name(job)}: {event['reason']}"
-    if name == "ended" and job.rests:
-        return f"{_name(job)}: {job.reason}"
+    if name == "ended" and (job.rests or job.state is JobState.PRUNED):
+        return f"{_name(job)}: {job.reason}" if job.rests else f"{_name(job)}: PRUNED: {job.reason}"
     if name == "ended" and job.state is JobState.COMPLETED:
         first = search.objectives[0].metric
         view.look_into(job)

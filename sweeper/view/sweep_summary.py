@@ -66,11 +66,8 @@ def finish_words(view: SweepView, now: float) -> str:
     if not ends_early(view):
         return f"finishes about {when}, in {left}"
     assert view.search is not None
-    why = (
-        "trials that fall behind are not trained to the end"
-        if view.search.prunes
-        else "it may stop before its last trial"
-    )
+    early = "trials that fall behind are not trained to their end"
+    why = early if view.search.prunes else "it may stop before its last trial"
     return f"finishes by {when} at the latest, in {left}; {why}"
 
 

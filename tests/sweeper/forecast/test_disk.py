@@ -6,7 +6,7 @@ import pytest
 
 from runners.contract.errors import UserError
 from runners.contract.records import KeptCheckpoints
-from sweeper.forecast.disk import DiskNeed, check_space, sweep_disk
+from sweeper.forecast.disk import DiskNeed, check_space, resting_bytes, sweep_disk
 from sweeper.forecast.workload import Workload, read_workload
 from tests.sweeper.estimated_jobs import job_config
 
@@ -42,6 +42,14 @@ def test_only_jobs_that_run_hold_their_states() -> None:
     # Four states of two numbers and two weights more than what stays.
     assert one.peak - one.stays == pytest.approx(10 * R50_BYTES)
     assert four.peak - four.stays == pytest.approx(4 * 10 * R50_BYTES)
+
+
+def test_trials_that_rest_hold_their_states() -> None:
+    small = work()
+    ending, resting = sweep_disk([small] * 10, "best", 1), sweep_disk([small] * 10, "best", 1, may_rest=True)
+    assert resting.stays == pytest.approx(10 * resting_bytes(small))
+    assert resting.stays > ending.stays
+    assert resting.peak > ending.peak
 
 
 def test_the_largest_jobs_may_run_together() -> None:
