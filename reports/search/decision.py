@@ -16,6 +16,7 @@ from runners.contract.trials import TrialRecord
 
 # Said wherever a search's best is: it was chosen among many by the very numbers that it is shown with.
 OPTIMISTIC = "the best of many, chosen on these images, looks better than it is: this is no verdict"
+CONFIRMED = "chosen among many on these images, it looks better than it is: what counts is its confirmation"
 # As many seeds as give a mean an interval.
 N_SEEDS = 3
 
@@ -33,7 +34,12 @@ def search_sentence(searched: Searched) -> str:
     if best is default:
         return f"Search {name}: none of {len(found)} trials is ahead of the default, {reached}."
     told = f"Search {name}: best of {len(found)} trials is {trial_words(searched, best)} with {reached}"
-    return f"{told}{_beside_default(metric, best, default)}; {OPTIMISTIC}."
+    return f"{told}{_beside_default(metric, best, default)}; {caveat(searched)}."
+
+
+def caveat(searched: Searched) -> str:
+    """Return what must be said with the best of a search."""
+    return CONFIRMED if searched.confirming else OPTIMISTIC
 
 
 def _beside_default(metric: str, best: TrialRecord, default: TrialRecord | None) -> str:

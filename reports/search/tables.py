@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from reports.ranking import row_key
-from reports.search.decision import OPTIMISTIC, trial_words
+from reports.search.decision import caveat, trial_words
 from reports.search.outcome import Spent, candidates, count, default_of, front, spent
 from reports.search.trial_records import Searched
 from reports.search.trial_table import param_cell, trial_table
@@ -87,7 +87,7 @@ def _found(searched: Searched) -> Iterator[tuple[str, str]]:
     if default is not None and metric in default.values:
         ahead = difference_words(metric, best.values[metric] - default.values[metric])
         told += f", {ahead} beside the default"
-    yield best_of, f"{told}; {OPTIMISTIC}"
+    yield best_of, f"{told}; {caveat(searched)}"
 
 
 def _reached(searched: Searched, record: TrialRecord) -> str:

@@ -138,7 +138,10 @@ SWEEP_VERBS: Mapping[str, Verb] = {
         ],
         ["study", "study optimizer storage=sqlite:///studies.db"],
         ("sweeper.verbs.study", "run_study"),
-        ["The study is a copy, made of what the runs tell; nothing reads it back."],
+        [
+            "The study is a copy, made of what the runs tell; nothing reads it back. A server wants",
+            "pip install 'detsweep[postgresql]', and the dashboard pip install 'detsweep[dashboard]'.",
+        ],
     ),
     "verify": Verb(
         "[SWEEP] [--json]",

@@ -15,7 +15,7 @@ _SECTIONS = (
     ("look", ("status", "attach", "ls", "report", "view", "ui", "verify")),
     ("change", ("stop", "pause", "resume", "retry", "next", "add", "gpus")),
     ("use", ("evaluate", "predict", "ensemble")),
-    ("in and out", ("import", "note", "export")),
+    ("in and out", ("import", "note", "export", "study")),
     ("look after", ("doctor", "sync", "clean", "completion")),
 )
 _TAIL = """\

@@ -59,6 +59,11 @@ def test_the_sentence_says_what_the_best_is_and_that_it_is_no_verdict(tmp_path: 
     assert "looks better than it is: this is no verdict" in told
 
 
+def test_the_sentence_leads_to_the_confirmation_where_there_is_one(tmp_path: Path) -> None:
+    searched = searched_of(tmp_path, usual_jobs(6), origins={5: "confirm"})
+    assert search_sentence(searched).endswith("what counts is its confirmation.")
+
+
 def test_a_default_that_nothing_beats_stays(tmp_path: Path) -> None:
     searched = searched_of(tmp_path, [written_trial(0), written_trial(15)])
     assert search_sentence(searched).startswith("Search optimizer: none of 2 trials is ahead of the default, ")
