@@ -83,8 +83,8 @@ class JobView:
 
     @property
     def rests(self) -> bool:
-        """Whether it waits at a rung of a search, and not because somebody stopped the sweep."""
-        return self.state is JobState.PAUSED and self.decided == "pause"
+        """Whether it waits at a rung of a search, to go on or to be given up, and not because the sweep was stopped."""
+        return self.state is JobState.PAUSED and self.decided in ("pause", "prune")
 
     @property
     def remark(self) -> str:

@@ -19,6 +19,8 @@ from sweeper.view.trial_words import short_names, short_value, trial_words
 from sweeper.view.wording import duration, one_line
 
 N_ROWS = 30
+# Lines that are neither rows nor sum the sweep up: the header, a note, and what is left out.
+N_OTHER = 3
 GAP = "  "
 # How far an axis and its header may grow, and how small an axis is made before other columns go.
 MAX_AXIS, MAX_HEADER, MIN_AXIS = 28, 12, 5
@@ -69,12 +71,14 @@ class SweepTable:
     def __init__(self, view: SweepView, now: float, height: int = 1_000_000, n_rows: int = N_ROWS) -> None:
         self._view = view
         self._now = now
-        self._n_lines = max(1, min(n_rows, height - 5))
+        self._n_rows, self._height = n_rows, height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the header, the rows, and the lines below them; none is wider than the console."""
         view, width = self._view, options.max_width
-        rows = choose_rows(view, self._n_lines)
+        # Wrapped here: lines above a live table are printed as long as they are, and the table with them.
+        told = [line for words in summary_lines(view, self._now) for line in Text(words, "bold").wrap(console, width)]
+        rows = choose_rows(view, max(1, min(self._n_rows, self._height - N_OTHER - len(told))))
         if rows:
             columns = _fitted(self._columns(rows), width)
             yield _line(GAP.join(_cell(column, column.name) for column in columns), width, "dim")
@@ -90,8 +94,7 @@ class SweepTable:
         n_hidden = len(view.jobs) - len(rows)
         if n_hidden > 0:
             yield _line(f"... and {hidden_words(view, rows)}", width, "dim")
-        for told in summary_lines(view, self._now):
-            yield Text(told, style="bold")
+        yield from told
 
     def _columns(self, rows: Sequence[JobView]) -> list[Column]:
         view = self._view

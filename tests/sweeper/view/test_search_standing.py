@@ -142,6 +142,21 @@ class TestWhatIsSaid:
         assert ["0001", "default", "sgd", "0.02", "done"] in [row[:5] for row in rows]
         assert not any("rests at place" in line for line in story.table())
 
+    def test_who_rests_does_so_until_it_is_given_up(self, story: Story) -> None:
+        story.decide("0003", "prune", "given up at place 4 of 4 after epoch 1")
+        assert story.view.jobs["0003"].rests
+        story.tell("pruned", job="0003", state="PRUNED", reason="given up at place 4 of 4 after epoch 1")
+        assert story.lines[-1] == "0003 trial 2: PRUNED: given up at place 4 of 4 after epoch 1"
+
+    @pytest.mark.parametrize("height", [12, 9])
+    def test_what_sums_it_up_is_seen_whole_on_a_low_terminal(self, story: Story, height: int) -> None:
+        out = io.StringIO()
+        Console(file=out, width=60).print(SweepTable(story.view, NOW, height))
+        lines = out.getvalue().splitlines()
+        assert len(lines) <= height
+        assert max(map(len, lines)) <= 60
+        assert " ".join(lines[-5:]).endswith("not trained to their end")
+
     def test_lines_name_the_trial_and_say_its_values_once(self, story: Story) -> None:
         assert "0002 trial 1: started on cpu/0 with optimizer=sgd lr=0.0312" in story.lines
         assert "0002 trial 1: COMPLETED after 20 s, val mAP50 42.0, the best so far" in story.lines
