@@ -16,7 +16,9 @@ def item_words(view: View, item: Item, min_score: float) -> str:
     findings = view.runs[item.run].findings
     true = view.class_names[int(view.labels.class_index[item.object])] if item.object >= 0 else ""
     if item.error is ErrorType.MISSED:
-        return f"{true} missed{_other_find(view, item, min_score)}"
+        if len(view.runs) == 1:
+            return f"{true} missed"
+        return f"{true} missed by {LETTERS[item.run]}{_other_find(view, item, min_score)}"
     called = view.class_names[int(findings.detected_class[item.row])]
     score, iou = f"{findings.score[item.row]:.2f}", f"{findings.iou[item.row]:.2f}"
     if item.error is ErrorType.NONE:
@@ -42,4 +44,5 @@ def _other_find(view: View, item: Item, min_score: float) -> str:
     if cover >= min_score:
         return f", by {letter} with a wrong name or box ({cover:.2f})"
     faint = f", which has it at {score:.2f}" if score >= 0 else ""
-    return f", missed by {letter}{faint}"
+    also = " as well" if item.error is ErrorType.MISSED else ""
+    return f", missed by {letter}{also}{faint}"

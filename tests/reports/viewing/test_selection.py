@@ -94,7 +94,7 @@ def test_questions_about_two_runs_are_answered_in_words(view: View) -> None:
     assert by_b["image_1.png"] == ["disc found by B (0.70), by A with a wrong name or box (0.80)"]
     only_a = dict(words(view, Wanted(Question.ONLY_A)))
     assert only_a["image_1.png"] == ["disc called ring (0.80)"]
-    assert only_a["image_0.png"] == ["disc missed, found by B (0.70)"]
+    assert only_a["image_0.png"] == ["disc missed by A, found by B (0.70)"]
     assert words(view, Wanted(Question.ONLY_B, frozenset({ErrorType.BACKGROUND}))) == [
         ("image_0.png", ["disc where nothing is labelled (0.60)"])
     ]
