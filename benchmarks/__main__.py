@@ -12,6 +12,8 @@ BENCHMARKS = {
     "scale": "what 10 to 10,000 jobs take of the controller",
     "mlflow_shipping": "points per second to MLflow, and how far a store slows training",
     "replicates": "a thousand replicates of average precision, beside a loop over pycocotools",
+    "search_compute": "what a search spends until it is within 1 % of the best, beside random search and batches",
+    "ask_overhead": "what a trial of a search takes of the controller when 10 to 5,000 are known",
     "verdict_real_runs": "how often verdicts find a difference between real runs of one recipe",
     "verdict_image_noise": "how often verdicts on few images hold what real recipes differ by on many",
     "verdict_calibration": "how often verdicts are right, on simulated detectors with a known truth",
