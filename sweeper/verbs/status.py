@@ -160,6 +160,7 @@ def search_json(view: SweepView, search: Search) -> dict[str, Any]:
         "n_done": told.n_done,
         "n_pruned": told.n_pruned,
         "n_failed": told.n_failed,
+        "n_cancelled": told.n_cancelled,
         "n_warm": view.n_warm,
         "has_asked_all": told.is_over,
         "best": chosen,

@@ -34,7 +34,8 @@ class Standing:
         n_resting: wait at a rung.
         n_done: were trained to the end.
         n_pruned: were given up before.
-        n_failed: failed or were cancelled.
+        n_failed: failed.
+        n_cancelled: were cancelled.
         n_waiting: have not begun, or were interrupted.
         is_over: nothing more is asked for.
         confirming: the jobs that train the best and the default again.
@@ -49,6 +50,7 @@ class Standing:
     n_done: int
     n_pruned: int
     n_failed: int
+    n_cancelled: int
     n_waiting: int
     is_over: bool
     confirming: Sequence[JobView]
@@ -98,7 +100,8 @@ def standing_of(view: SweepView, search: Search) -> Standing:
         n_resting=n_resting,
         n_done=sum(state in DONE for state in states),
         n_pruned=states.count(JobState.PRUNED),
-        n_failed=states.count(JobState.FAILED) + states.count(JobState.CANCELLED),
+        n_failed=states.count(JobState.FAILED),
+        n_cancelled=states.count(JobState.CANCELLED),
         n_waiting=states.count(JobState.PLANNED) + states.count(JobState.PAUSED) - n_resting,
         is_over=view.has_asked_all or view.exit_code in (0, 1),
         confirming=[job for job in list(view.jobs.values()) if job.trial is not None and job.trial.origin == "confirm"],
@@ -128,6 +131,7 @@ def count_words(told: Standing, is_live: bool) -> str:
         (told.n_done, "done"),
         (told.n_pruned, "pruned"),
         (told.n_failed, "failed"),
+        (told.n_cancelled, "cancelled"),
     ]
     begun = f"{told.n_asked} of {told.n_trials} trials begun"
     begun += ", no more to come" if told.is_over and told.n_asked < told.n_trials else ""

@@ -171,6 +171,10 @@ class TestWhatIsSaid:
         assert story.lines[-1] == "0003 trial 2: goes on: place 1 of 4 after epoch 1, from its checkpoint, on cpu/1"
         assert story.view.jobs["0003"].remark == "went on from a rung"
 
+    def test_who_was_cancelled_has_not_failed(self, story: Story) -> None:
+        story.tell("cancelled", job="0005", state="CANCELLED", reason="asked by ann")
+        assert "2 done, 1 failed, 1 cancelled" in story.summary()[0]
+
 
 class TestReasons:
     def test_a_decision_that_came_too_late_is_no_reason_of_a_completed_trial(self) -> None:
