@@ -23,7 +23,7 @@ N_SLICES, N_PARALLEL = 5, 7
 # A surface between fewer points would be made of nothing.
 FEW_FOR_CONTOUR = 4
 # Above, dots and lines are painted, not drawn: a page of thousands of shapes is slow.
-N_DRAWN = 400
+N_DRAWN = 150
 _LUCK = "Completed trials. The best so far rises by chance as well: the more trials, the luckier the best."
 _COMPLETED, _PRUNED, _FAILED, _BEST, _OTHER = "c1", "c2", "c7", "accent", "faint"
 _OF_STATES = {JobState.COMPLETED: _COMPLETED, JobState.REUSED: _COMPLETED, JobState.PRUNED: _PRUNED}
