@@ -22,8 +22,8 @@ from runners.contract.trials import TrialRecord
 N_SLICES, N_PARALLEL = 5, 7
 # A surface between fewer points would be made of nothing.
 FEW_FOR_CONTOUR = 4
-# Above, dots and lines are painted, not drawn: a page of thousands of shapes is slow.
-N_DRAWN = 150
+# Above, they are painted and not drawn, for a page of many thousand shapes is slow; below, a drawing is smaller.
+N_DOTS, N_CURVES, N_LINES = 1000, 150, 5000
 _LUCK = "Completed trials. The best so far rises by chance as well: the more trials, the luckier the best."
 _COMPLETED, _PRUNED, _FAILED, _BEST, _OTHER = "c1", "c2", "c7", "accent", "faint"
 _OF_STATES = {JobState.COMPLETED: _COMPLETED, JobState.REUSED: _COMPLETED, JobState.PRUNED: _PRUNED}
@@ -93,7 +93,6 @@ class _Plans:
         self._search = searched.search
         self._first = searched.search.objectives[0]
         self._titles = [self._title(one.metric) for one in searched.search.objectives]
-        self._is_many = len(searched.records) > N_DRAWN
         found = candidates(searched)
         self._best = found[0] if found else None
 
@@ -132,7 +131,7 @@ class _Plans:
             axes.set(xlabel="trial", ylabel=self._titles[0])
             axes.xaxis.get_major_locator().set_params(integer=True)
             relabel(axes, {"Best Value": "best so far"}, self._titles[0])
-            self._paint(figure)
+            self._paint(figure, N_DOTS)
 
         study = self._study(self._searched.own)
         return PicturePlan(
@@ -168,7 +167,7 @@ class _Plans:
                 "best": (_BEST, self._best in states),
             }
             legend_above(axes, {word: colour for word, (colour, is_there) in known.items() if is_there}, lines=True)
-            self._paint(figure)
+            self._paint(figure, N_CURVES)
 
         study = self._study(states)
         return PicturePlan(
@@ -279,7 +278,7 @@ class _Plans:
             for axes in figure.axes[1:-1]:
                 axes.set_ylabel("")
             figure.axes[-1].set_ylabel("trial")
-            self._paint(figure)
+            self._paint(figure, N_DOTS)
 
         study = self._study(self._searched.records)
         return PicturePlan(
@@ -315,7 +314,7 @@ class _Plans:
             for axes in figure.axes:
                 if axes.get_label() == "<colorbar>":
                     axes.set_ylabel(self._titles[0])
-            self._paint(figure)
+            self._paint(figure, N_LINES)
 
         study = self._study(records, merged)
         return PicturePlan(
@@ -351,9 +350,9 @@ class _Plans:
         """Return the parameters that differ between completed trials, the most important first."""
         return sorted(self._shares, key=lambda name: -self._shares[name])
 
-    def _paint(self, figure: Any) -> None:
-        """Have what are thousands of shapes painted within the drawing."""
-        if self._is_many:
+    def _paint(self, figure: Any, n_drawn: int) -> None:
+        """Have shapes painted within the drawing if there are more than so many trials."""
+        if len(self._searched.records) > n_drawn:
             for axes in figure.axes:
                 for shape in (*axes.collections, *axes.lines):
                     shape.set_rasterized(True)
