@@ -189,7 +189,7 @@ class Controller:
             else:
                 self._carry_out(instruction)
         if isinstance(event, JobCancelled | JobPruned):
-            self._close_run(event.job_id)
+            self._close_run(event)
         for follower in asked:
             exit_code = self._handle(follower)
             if exit_code is not None:
@@ -219,15 +219,16 @@ class Controller:
         self.jobs.update({job.job_id: job for job in jobs})
         return self._take_in(jobs)
 
-    def _close_run(self, job_id: str) -> None:
+    def _close_run(self, event: JobCancelled | JobPruned) -> None:
         """Tell search and tracking store of a job that was cancelled or given up while it waited to go on."""
-        state = self._schedule.state_of(job_id)
+        state = self._schedule.state_of(event.job_id)
         if state not in (JobState.CANCELLED, JobState.PRUNED):
             return
-        self._search.end(job_id, state, None)
-        attempt = self.sweep.job(job_id).newest_attempt()
+        reason = event.reason if isinstance(event, JobPruned) else "asked for"
+        self._search.end(event.job_id, state, reason)
+        attempt = self.sweep.job(event.job_id).newest_attempt()
         if attempt is not None:
-            self.tracker.end_job(attempt, state, "asked for" if state is JobState.CANCELLED else None)
+            self.tracker.end_job(attempt, state, reason)
 
     def _carry_out(self, instruction: Instruction) -> None:
         if isinstance(instruction, Start):
@@ -320,7 +321,7 @@ class Controller:
         decided = self._read_metrics(self._running[exited.attempt.job.job_id])
         over = self._running.end(exited)
         aftermath = self._schedule.after(over.ended)
-        reason = whole_reason(over, aftermath)
+        reason = self._search.why_ended(over.ended.job_id, aftermath.state) or whole_reason(over, aftermath)
         self._tell_end(over, aftermath, reason)
         if aftermath.state is JobState.FAILED and self.settings.mode == "train":
             for line in log_lines(over.attempt.folder):

@@ -21,6 +21,7 @@ class SearchSide:
         self._search = search
         self._tell = tell
         self._is_over = False
+        self._given_up: dict[str, str] = {}
 
     @property
     def n_jobs(self) -> int:
@@ -53,12 +54,18 @@ class SearchSide:
         if self._search is not None and state is not None and state.is_terminal:
             self._search.end(job_id, state, reason)
 
+    def why_ended(self, job_id: str, state: JobState) -> str | None:
+        """Return why the search gave a job up while it ran; None of any other."""
+        return self._given_up.get(job_id) if state is JobState.PRUNED else None
+
     def _decide(self, decisions: Sequence[Decision]) -> list[Event]:
         events: list[Event] = []
         for decision in decisions:
             told = {"decision": decision.what, "epoch": decision.epoch, "reason": decision.reason}
             self._tell(DECIDED, job=decision.job_id, **told)
             events.append(_event_of(decision))
+            if decision.what == "prune":
+                self._given_up[decision.job_id] = decision.reason
         return events
 
 

@@ -84,7 +84,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
     plan, folder = run.plan, run.folder
     notify_started(folder)
     console.print(
-        Text(f"sweep {folder.path}: {plan.count} on {_describe(run.machine, len(plan.jobs))}"), soft_wrap=True
+        Text(f"sweep {folder.path}: {plan.count} on {_describe(run.machine, plan.n_jobs)}"), soft_wrap=True
     )
     if console.is_terminal:
         hint = "closing this terminal pauses the sweep; with --detach it keeps running"
