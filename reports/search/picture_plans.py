@@ -218,7 +218,8 @@ class _Plans:
                 else:
                     shape.set(linewidth=0.6)
             bar.set_ylabel(self._titles[0])
-            axes.set(xlabel=pair[0] if pair else "", ylabel=pair[1] if pair else "")
+            across, upwards = sorted(pair or ("", ""))  # as Optuna lays them, whatever their order
+            axes.set(xlabel=across, ylabel=upwards)
 
         study = self._study(records)
         return PicturePlan(

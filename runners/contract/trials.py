@@ -11,6 +11,8 @@ Origin = Literal["default", "sampled", "warm", "confirm"]
 
 # The tag of a job's run in the tracking store that holds its trial as JSON.
 TRIAL_TAG = "detsweep.trial"
+# The journal's event that holds, under ``trials``, what finished runs of other sweeps told a search at its beginning.
+WARM_STARTED = "warm_started"
 
 
 @dataclass(frozen=True)
