@@ -69,7 +69,7 @@ def make_search_forecast(
     default = jobs.estimate(first)
     samples = [replace(job, job_id=f"sample {number}") for number, job in enumerate(plan.samples)]
     estimates = [jobs.estimate(job) for job in samples]
-    largest = _largest(search, default, samples, estimates)
+    largest = largest_need(search, default, samples, estimates)
     n_trials, n_confirming = count_trials(search, first), search.confirm * (search.n_candidates + 1)
     needs = [default, *[largest] * (n_trials - 1), *[default] * search.confirm]
     needs += [largest] * (n_confirming - search.confirm)
@@ -124,24 +124,23 @@ def count_trials(search: Search, default: PlannedJob) -> int:
     return min(search.n_trials, len(search.grid()) + is_beside)
 
 
-def _n_values(search: Search, key: str) -> int:
-    """Return how many values a key has, in the alternative that has most."""
-    numbers = [1]
-    for dimension in search.dimensions:
-        if dimension.key == key and dimension.choices:
-            numbers.append(len(dimension.choices))
-        elif dimension.key == key:
-            low, high = dimension.span
-            numbers.append(int((high - low) / (dimension.step or 1)) + 1)
-    return max(numbers)
-
-
-def _largest(
+def largest_need(
     search: Search, default: Estimate, samples: Sequence[PlannedJob], estimates: Sequence[Estimate]
 ) -> Estimate:
-    """Return what the most demanding point may need: what its dimensions cost over the first point's, multiplied."""
-    if not samples or not all(estimate.expected_s and estimate.memory_gb for estimate in estimates):
-        return max((default, *estimates), key=lambda estimate: estimate.expected_s)
+    """Return what the most demanding point may need: what its dimensions cost over the first point's, multiplied.
+
+    No time where that of any point is unknown.
+
+    Args:
+        search: the search.
+        default: what its default needs.
+        samples: points that have every choice of every dimension once; most differ from the first in one.
+        estimates: what each of them needs.
+    """
+    if not samples:
+        return default
+    if not all(estimate.expected_s and estimate.memory_gb for estimate in estimates):
+        return Estimate(0.0, max(estimate.memory_gb for estimate in (default, *estimates)), "unknown")
     base, start = estimates[0], samples[0].values
     seconds, memory = base.expected_s, base.memory_gb
     for key in search.keys:
@@ -157,6 +156,18 @@ def _largest(
     is_rough = any(estimate.is_rough for estimate in (default, *estimates))
     source = next((estimate.source for estimate in estimates if estimate.is_rough), default.source)
     return Estimate(seconds, memory, source, is_rough)
+
+
+def _n_values(search: Search, key: str) -> int:
+    """Return how many values a key has, in the alternative that has most."""
+    numbers = [1]
+    for dimension in search.dimensions:
+        if dimension.key == key and dimension.choices:
+            numbers.append(len(dimension.choices))
+        elif dimension.key == key:
+            low, high = dimension.span
+            numbers.append(int((high - low) / (dimension.step or 1)) + 1)
+    return max(numbers)
 
 
 def _n_changed(values: Mapping[str, str], start: Mapping[str, str]) -> int:

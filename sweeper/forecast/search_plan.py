@@ -140,7 +140,7 @@ def _needs(search: Search, forecast: SearchForecast) -> Iterator[tuple[str, str]
     about = "roughly" if most.is_rough else "about"
     where = f" on {most.capacity.words}"
     if most.n_unknown or not most.device_s:
-        yield "time", "not known: a model that detsweep has no numbers of; its first trials will tell"
+        yield "time", "not known: there are models that detsweep has no numbers of; the first trials will tell"
     else:
         hours = f"; {most.device_s / HOUR_S:.1f} device-hours" if most.device_s >= HOUR_S else ""
         finish_s = most.finish_s[len(most.capacity.offers)]

@@ -36,7 +36,7 @@ class Standing:
         n_pruned: were given up before.
         n_failed: failed.
         n_cancelled: were cancelled.
-        n_waiting: have not begun, or were interrupted.
+        n_waiting: wait for a place, or were interrupted.
         is_over: nothing more is asked for.
         confirming: the jobs that train the best and the default again.
         best: the job of the best trial that is done and keeps all limits, by the first objective.
@@ -126,7 +126,7 @@ def count_words(told: Standing, is_live: bool) -> str:
     """Return ``12 of 50 trials begun: 2 running, 5 resting, 3 done, 1 pruned, 1 failed``."""
     kinds = [
         (told.n_running, "running" if is_live else "cut off"),
-        (told.n_waiting, "waiting"),
+        (told.n_waiting, "waiting" if is_live else "unfinished"),
         (told.n_resting, "resting"),
         (told.n_done, "done"),
         (told.n_pruned, "pruned"),

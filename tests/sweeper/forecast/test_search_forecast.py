@@ -3,13 +3,15 @@
 import contextlib
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from runners.contract.search import Search, read_search
 from sweeper.cli import main
-from sweeper.forecast.search_forecast import count_trials, likely_epochs, rungs_of
+from sweeper.forecast.estimates import Estimate
+from sweeper.forecast.search_forecast import count_trials, largest_need, likely_epochs, rungs_of
 from sweeper.forecast.search_plan import override_lines
 from sweeper.planning.dataset import PreparedDataset
 from sweeper.planning.plan import PlannedJob
@@ -84,6 +86,30 @@ class TestHowManyTrials:
     def test_a_large_one_is_not_counted(self) -> None:
         search = search_of({"n": {"low": 1, "high": 10**7, "type": "int"}}, n_trials=30)
         assert count_trials(search, default_at(n="2")) == 30
+
+
+class TestTheMostDemandingTrial:
+    SPACE: Mapping[str, Any] = {"backbone": {"choices": ["small", "large"]}, "image_size": {"choices": ["256", "512"]}}
+    POINTS = (("small", "256"), ("large", "256"), ("small", "512"))
+
+    def need(self, *needs: tuple[float, float], default: float = 60.0) -> Estimate:
+        samples = [default_at(backbone=backbone, image_size=size) for backbone, size in self.POINTS]
+        estimates = [Estimate(seconds, memory_gb, "model", is_rough=True) for seconds, memory_gb in needs]
+        return largest_need(search_of(self.SPACE), Estimate(default, 2.0, "model"), samples, estimates)
+
+    def test_what_is_large_in_all_dimensions_multiplies(self) -> None:
+        need = self.need((60.0, 2.0), (120.0, 3.0), (240.0, 8.0))
+        assert (need.expected_s, need.memory_gb, need.is_rough) == (480.0, 12.0, True)
+
+    def test_choices_that_save_something_take_nothing_off(self) -> None:
+        assert self.need((60.0, 2.0), (30.0, 1.0), (240.0, 8.0)).expected_s == 240.0
+
+    def test_a_default_outside_of_the_space_counts(self) -> None:
+        assert self.need((60.0, 2.0), (60.0, 2.0), (60.0, 2.0), default=900.0).expected_s == 900.0
+
+    def test_where_something_is_unknown_no_time_is_told(self) -> None:
+        need = self.need((60.0, 2.0), (0.0, 0.0), (240.0, 8.0))
+        assert (need.expected_s, need.memory_gb, need.source) == (0.0, 8.0, "unknown")
 
 
 def test_what_makes_a_dimension_is_told_once_a_key() -> None:
