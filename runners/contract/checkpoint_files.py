@@ -143,5 +143,13 @@ def files_of(path: Path) -> set[Path]:
     return {path, _digest_path(path), *(path.parent / name for name in read_digests(path))}
 
 
+def drop_states(job: JobFolder) -> None:
+    """Remove the full states of a job that nobody goes on with; the best weights stay, and so do its numbers."""
+    for state in all_states(job):
+        # The digests first: a state without them counts for nothing, wherever this is broken off.
+        _digest_path(state.path).unlink(missing_ok=True)
+        state.path.unlink(missing_ok=True)
+
+
 def _digest_path(path: Path) -> Path:
     return path.with_name(path.name + DIGEST_SUFFIX)

@@ -1,5 +1,6 @@
 """The loop around the schedule: carries its instructions out and tells it what happened. The only code that waits."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from runners.contract.checkpoint_files import drop_states
 from runners.contract.digest import sha256_of
 from runners.contract.failpoints import failpoint
 from runners.contract.folder import AttemptFolder, SweepFolder
@@ -226,9 +228,16 @@ class Controller:
             return
         reason = event.reason if isinstance(event, JobPruned) else "asked for"
         self._search.end(event.job_id, state, reason)
+        self._drop_states(event.job_id, state)
         attempt = self.sweep.job(event.job_id).newest_attempt()
         if attempt is not None:
             self.tracker.end_job(attempt, state, reason)
+
+    def _drop_states(self, job_id: str, state: JobState) -> None:
+        """Free the disk of what a job would go on from that a search gave up: most of its trials end so."""
+        if state is JobState.PRUNED:
+            with contextlib.suppress(OSError):  # what cannot be removed is waste, which `detsweep clean` finds
+                drop_states(self.sweep.job(job_id))
 
     def _carry_out(self, instruction: Instruction) -> None:
         if isinstance(instruction, Start):
@@ -333,6 +342,7 @@ class Controller:
         # Before the place is free: what is started there is chosen by what is known now.
         has_news = aftermath.state is JobState.COMPLETED and self._expectations.learn(over)
         corrections = self._estimate_again() if has_news else []
+        self._drop_states(over.ended.job_id, aftermath.state)
         self._search.end(over.ended.job_id, aftermath.state, reason)
         return [*corrections, over.ended, *decided]
 

@@ -1,6 +1,5 @@
 """What a search will take: at most, if every trial is trained to its end; and about, if trials go on rung by rung."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -14,11 +13,7 @@ from sweeper.forecast.makespan import expected_finish
 from sweeper.forecast.plan_table import Forecast, make_forecast
 from sweeper.hardware.machine import Capacity
 from sweeper.planning.plan import Plan, PlannedJob
-from sweeper.planning.search_space import inside
 from sweeper.study.rungs import REDUCTION_FACTOR, first_rung, rung_epochs
-
-# Larger spaces are not counted.
-MOST_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +21,7 @@ class SearchForecast:
     """What a search will take.
 
     Attributes:
-        n_trials: that may be trained, the default's among them; no more than the space has points.
+        n_trials: that may be trained, the default's among them.
         n_confirming: jobs that confirm the best, at most.
         n_epochs: of a whole training.
         rungs: the epochs after which trials are judged; empty where none is.
@@ -70,7 +65,7 @@ def make_search_forecast(
     samples = [replace(job, job_id=f"sample {number}") for number, job in enumerate(plan.samples)]
     estimates = [jobs.estimate(job) for job in samples]
     largest = largest_need(search, default, samples, estimates)
-    n_trials, n_confirming = count_trials(search, first), search.confirm * (search.n_candidates + 1)
+    n_trials, n_confirming = search.n_trials, search.confirm * (search.n_candidates + 1)
     needs = [default, *[largest] * (n_trials - 1), *[default] * search.confirm]
     needs += [largest] * (n_confirming - search.confirm)
     # Of two that are as heavy the one that holds more; which of them will come nobody knows.
@@ -113,17 +108,6 @@ def likely_epochs(n_trials: int, rungs: Sequence[int], factor: int, n_epochs: in
     return [*epochs, *[n_epochs] * left]
 
 
-def count_trials(search: Search, default: PlannedJob) -> int:
-    """Return how many trials there may be: no more than a finite space has points, the default beside them."""
-    if not all(dimension.is_finite for dimension in search.dimensions):
-        return search.n_trials
-    sizes = [_n_values(search, key) for key in search.keys]
-    if math.prod(sizes) > MOST_POINTS:
-        return search.n_trials
-    is_beside = bool(inside(search, default.values))
-    return min(search.n_trials, len(search.grid()) + is_beside)
-
-
 def largest_need(
     search: Search, default: Estimate, samples: Sequence[PlannedJob], estimates: Sequence[Estimate]
 ) -> Estimate:
@@ -156,18 +140,6 @@ def largest_need(
     is_rough = any(estimate.is_rough for estimate in (default, *estimates))
     source = next((estimate.source for estimate in estimates if estimate.is_rough), default.source)
     return Estimate(seconds, memory, source, is_rough)
-
-
-def _n_values(search: Search, key: str) -> int:
-    """Return how many values a key has, in the alternative that has most."""
-    numbers = [1]
-    for dimension in search.dimensions:
-        if dimension.key == key and dimension.choices:
-            numbers.append(len(dimension.choices))
-        elif dimension.key == key:
-            low, high = dimension.span
-            numbers.append(int((high - low) / (dimension.step or 1)) + 1)
-    return max(numbers)
 
 
 def _n_changed(values: Mapping[str, str], start: Mapping[str, str]) -> int:

@@ -131,7 +131,7 @@ def _what(search: Search, default: PlannedJob, forecast: SearchForecast) -> Iter
     yield "trial 0", f"the default, to compare with: {default.title.rpartition('_trial')[0]}"
     yield "points", _points(search)
     yield "pruning", pruning_words(search, forecast)
-    yield "ends", _ends(search, forecast.n_trials)
+    yield "ends", _ends(search)
     yield "confirmed", _confirmed(search, default)
 
 
@@ -212,9 +212,8 @@ def _points(search: Search) -> str:
     return told + (f", {given}" if given else "") + (warm if name != "grid" else "")
 
 
-def _ends(search: Search, n_trials: int) -> str:
-    few = f", which are all points of the space (n_trials={search.n_trials})" if n_trials < search.n_trials else ""
-    told = [f"after {count(n_trials, 'trial')}{few}"]
+def _ends(search: Search) -> str:
+    told = [f"after {count(search.n_trials, 'trial')}"]
     first = search.objectives[0].metric
     told += [f"with those that run after {duration(search.timeout_s)}"] if search.timeout_s is not None else []
     told += [f"at {metric_words(first)} {value_words(first, search.target)}"] if search.target is not None else []

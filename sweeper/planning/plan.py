@@ -84,8 +84,12 @@ class Plan:
 
     def of_samples(self) -> "Plan":
         """Return the plan of the jobs that a search may come to ask for, for a look at each kind of them."""
-        jobs = [replace(job, job_id=f"{number:04d}") for number, job in enumerate(self.samples, start=1)]
-        return replace(self, jobs=jobs)
+        named = titles([job.config for job in self.samples], [job.values for job in self.samples])
+        jobs = [
+            replace(job, job_id=f"{number:04d}", title=title, config={**job.config, "title": title})
+            for number, (title, job) in enumerate(zip(named, self.samples, strict=True), start=1)
+        ]
+        return replace(self, jobs=jobs, settings={**self.settings, "search": None})
 
 
 def make_plan(composer: Composer, axes: Axes, settings: Mapping[str, Any], output_dir: Path) -> Plan:

@@ -14,8 +14,8 @@ class Measured:
     """Numbers of a trial.
 
     Attributes:
-        values: of the objectives, of a completed one: of val and of the training loss at the last epoch, of test, train and
-            costs from the end.
+        values: of the objectives, of a completed one: of val and of the training loss at the last epoch, of all else
+            from the end.
         curve: of the metric that is pruned by, by epoch from 1.
         constraints: by how much it breaks each limit; 0 or less keeps it.
         missing: objectives that a completed one has not measured.

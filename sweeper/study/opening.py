@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runners.contract.errors import UserError
 from runners.contract.folder import SweepFolder
 from runners.contract.search import Search, read_search
-from runners.contract.states import JobState
 from runners.contract.trials import WARM_STARTED, Trial, TrialRecord
 from sweeper.control.left import LeftSweep
 from sweeper.planning.axes import Axes
@@ -18,6 +18,7 @@ from sweeper.planning.search_check import hints, space_problems
 from sweeper.planning.search_space import default_point, file_of, inside
 from sweeper.stored.journal import read_journal
 from sweeper.study.confirming import confirm_problems
+from sweeper.study.counting import count_trials
 from sweeper.study.samplers import check_methods
 from sweeper.study.search_run import SearchRun
 from sweeper.study.trial_jobs import TrialJobs, compose_samples, fixed_overrides, numbered, sample_points
@@ -58,11 +59,14 @@ def make_search_plan(
     problems = confirm_problems(search, default.dataset)
     if problems:
         raise UserError(*problems)
+    n_points = count_trials(search, point)
+    few = [f"search.n_trials={search.n_trials}: the space has {n_points} points, and each is tried once"]
+    few, search = few if n_points < search.n_trials else [], replace(search, n_trials=n_points)
     samples = compose_samples(jobs, sample_points(search, point))
     first = numbered(default, Trial(0, search.params(point), "default"))
     notices = [*dict.fromkeys(warning for job in (first, *samples) for warning in job.dataset.warnings)]
     notices += [f"the default lies outside of the space: {line}" for line in inside(search, point)]
-    notices += hints(search)
+    notices += [*hints(search), *few]
     plugins = jobs.plugins(point)
     return Plan(
         [PlannedJob(**{**vars(first), "job_id": "0001"})],
@@ -72,11 +76,6 @@ def make_search_plan(
         [plugins] if plugins.digest else [],
         samples,
     )
-
-
-def is_search(settings: Mapping[str, Any]) -> bool:
-    """Whether a sweep's jobs are asked for while it runs."""
-    return settings.get(_SEARCH) is not None
 
 
 def search_of_plan(plan: Plan) -> Search:
@@ -124,10 +123,3 @@ def _told(sweep: SweepFolder) -> tuple[list[TrialRecord], float]:
             warm = [TrialRecord.read(node) for node in event["trials"]]
         last = event["at"]
     return warm, spent_s
-
-
-def unfinished(left: LeftSweep) -> bool:
-    """Whether a search may still ask for jobs, or has some that have not ended."""
-    return not left.has_asked_all or not all(
-        state.is_terminal for state in left.states.values() if state is not JobState.REUSED
-    )

@@ -109,10 +109,9 @@ class Rungs:
         return tuple(job_id for rung in self._rungs for job_id in rung.values if job_id not in rung.gone_on)
 
     def let_pass(self, job_id: str) -> None:
-        """Never hold this one (the default, which everything is compared with); its numbers count as any other's."""
+        """Never hold this one (the default, which everything is compared with); it takes nobody's place either."""
         self._free.add(job_id)
-        for rung in self._rungs:
-            rung.gone_on |= {job_id} & set(rung.values)
+        self.drop(job_id)
 
     def reach(self, job_id: str, epoch: int, value: float) -> bool:
         """Take in what a trial measured after an epoch.
@@ -128,7 +127,7 @@ class Rungs:
             Whether it has to rest now.
         """
         reached = [rung for rung in self._rungs if rung.epoch <= epoch]
-        if not reached:
+        if not reached or job_id in self._free:
             return False
         for rung in reached[:-1]:
             # Who was not measured between two rungs has passed the lower one.
@@ -137,7 +136,7 @@ class Rungs:
         last = reached[-1]
         if job_id not in last.values:
             last.values[job_id] = self._sign * value
-            if job_id in self._free or job_id in last.best(self._n_promoted(last)):
+            if job_id in last.best(self._n_promoted(last)):
                 last.gone_on.add(job_id)
         return job_id not in last.gone_on
 

@@ -162,6 +162,8 @@ class SearchRun:
         first = self._search.objectives[0]
         sign = 1 if first.is_maximized else -1
         value, target = record.values.get(first.metric), self._search.target
+        if self._is_enough:
+            return
         if record.is_complete and value is not None and target is not None and sign * (value - target) >= 0:
             self._is_enough = True
             self._say(f"search: trial {record.trial.number} has reached the target; nothing new is begun")

@@ -84,7 +84,8 @@ def train_new(sweep: NewSweep, capacity: Capacity, machine: Machine, console: Co
     new = [job for job in plan.jobs if job.job_id not in reused]
     forecast = JobForecast(settings, capacity, plan.n_jobs, output_dir)
     if settings["check_disk"]:
-        check_space(output_dir, forecast.disk([*new, *[plan.jobs[0]] * (plan.n_jobs - len(plan.jobs))]))
+        more = [plan.jobs[0]] * (plan.n_jobs - len(plan.jobs))  # a search's, as large as the first
+        check_space(output_dir, forecast.disk([*new, *more], may_rest=bool(more)))
     exit_code = try_plugins([*new, *plan.samples], folder, machine, console)
     if exit_code:
         return exit_code

@@ -71,6 +71,7 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     end_what_was_left_running(sweep, left, journal, stored.plan.settings["max_losses"])
     states = left.states
     is_done = len(states) == len(stored.plan.jobs) and all(state.is_terminal for state in states.values())
+    is_done &= stored.plan.settings.get("search") is None or left.has_asked_all
     if is_done and not (has_looks(stored.plan.settings) and is_look_due(sweep)):
         console.print(Text(f"sweep {sweep.path}: nothing left to do"), soft_wrap=True)
         try_report(sweep, console)
@@ -85,7 +86,7 @@ def resume_owned(sweep: SweepFolder, changes: Sequence[str], journal: Journal, c
     plan = stored.plan
     devices = devices_left(str(plan.settings["gpus"]), left.was_on_gpus)
     capacity = find_capacity(plan.settings, devices=devices)
-    forecast = JobForecast(plan.settings, capacity, len(plan.jobs), sweep.path.parent)
+    forecast = JobForecast(plan.settings, capacity, plan.n_jobs, sweep.path.parent)
     with hold_machine(capacity, plan.settings, sweep.path / "server.log", LocalExecutor) as machine:
         journal.append("sweep_started", **start_event(stored.command, "train"), accepted=accepted)
         unfinished = [job for job in plan.jobs if not states.get(job.job_id, JobState.PLANNED).is_terminal]

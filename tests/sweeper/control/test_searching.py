@@ -97,6 +97,22 @@ def test_a_job_that_is_given_up_while_it_runs_is_pruned_and_keeps_its_numbers(st
     assert ended["reason"] == "pruned after epoch 1"
 
 
+def test_what_a_job_would_have_gone_on_from_goes_when_it_is_given_up_and_its_best_weights_stay(stage: Stage) -> None:
+    def measures_and_saves(attempt: AttemptFolder) -> int | None:
+        checkpoints = attempt.job.checkpoints
+        for name in ("a1_epoch_1.pth", "a1_epoch_1.pth.sha256", "a1_best_epoch_1.pth"):
+            (checkpoints / name).write_text("0" * 64)
+        return measures(attempt)
+
+    search = Script(stage, Answer(decisions=[Decision("0002", "prune", "given up")], is_over=True))
+    search.decides["0001"] = Decision("0001", "prune", "pruned after epoch 1", 1)
+    search.decides["0002"] = Decision("0002", "pause", "rests", 1)
+    assert run(stage, search, measures_and_saves, "0001", "0002") == 0
+    assert stage.states() == {"0001": "PRUNED", "0002": "PRUNED"}
+    for job_id in ("0001", "0002"):
+        assert [path.name for path in stage.sweep.job(job_id).checkpoints.iterdir()] == ["a1_best_epoch_1.pth"]
+
+
 def test_those_that_rest_at_the_end_are_pruned_with_the_reason(stage: Stage) -> None:
     search = Script(stage, Answer(decisions=[Decision("0001", "prune", "given up at place 3 of 3")], is_over=True))
     search.decides["0001"] = Decision("0001", "pause", "rests", 1)

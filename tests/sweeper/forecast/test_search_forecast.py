@@ -11,7 +11,7 @@ import pytest
 from runners.contract.search import Search, read_search
 from sweeper.cli import main
 from sweeper.forecast.estimates import Estimate
-from sweeper.forecast.search_forecast import count_trials, largest_need, likely_epochs, rungs_of
+from sweeper.forecast.search_forecast import largest_need, likely_epochs, rungs_of
 from sweeper.forecast.search_plan import override_lines
 from sweeper.planning.dataset import PreparedDataset
 from sweeper.planning.plan import PlannedJob
@@ -62,30 +62,6 @@ def test_one_in_three_goes_on_at_each_rung_and_at_least_one() -> None:
     assert sorted(likely_epochs(2, (1, 3), 3, 9)) == [1, 9]
     assert likely_epochs(0, (1, 3), 3, 9) == []
     assert likely_epochs(3, (), 3, 9) == [9, 9, 9]
-
-
-class TestHowManyTrials:
-    def test_a_space_without_end_has_as_many_as_are_asked_for(self) -> None:
-        assert count_trials(search_of(n_trials=7), default_at()) == 7
-
-    def test_a_finite_space_has_no_more_than_its_points(self) -> None:
-        search = search_of({"backbone": {"choices": ["a", "b"]}, "n": {"low": 1, "high": 3, "type": "int"}})
-        assert count_trials(search, default_at(backbone="a", n="2")) == 6
-
-    def test_a_default_outside_of_it_is_one_more(self) -> None:
-        search = search_of({"backbone": {"choices": ["a", "b"]}})
-        assert count_trials(search, default_at(backbone="c")) == 3
-
-    def test_a_condition_leaves_points_out(self) -> None:
-        space = {
-            "optimizer": {"choices": ["sgd", "adamw"]},
-            "optimizer.momentum": {"low": 0.8, "high": 0.9, "step": 0.05, "when": {"optimizer": "sgd"}},
-        }
-        assert count_trials(search_of(space), default_at(**{"optimizer": "adamw"})) == 4
-
-    def test_a_large_one_is_not_counted(self) -> None:
-        search = search_of({"n": {"low": 1, "high": 10**7, "type": "int"}}, n_trials=30)
-        assert count_trials(search, default_at(n="2")) == 30
 
 
 class TestTheMostDemandingTrial:

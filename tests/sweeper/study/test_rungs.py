@@ -89,14 +89,15 @@ def test_who_was_promoted_is_never_held_there_again_and_is_among_the_best_third_
         assert set(rungs.waiting) == set(values) - promoted
 
 
-def test_the_default_never_waits_but_takes_its_place_among_the_others() -> None:
+def test_the_default_never_waits_and_takes_nobody_s_place() -> None:
     rungs = Rungs(N_EPOCHS)
     rungs.let_pass("0000")
     assert [rungs.reach("0000", epoch, 0.9) for epoch in range(1, N_EPOCHS + 1)] == [False] * N_EPOCHS
     assert rungs.reach("0001", 1, 0.5)
     assert rungs.reach("0002", 1, 0.6)
-    # One in three has gone on, and it is the default.
-    assert rungs.promotable() is None
+    assert rungs.promotable() is None  # one in three of two is nobody, whoever else has been here
+    assert rungs.reach("0003", 1, 0.1)
+    assert rungs.promotable() == "0002"
 
 
 def test_the_highest_rung_is_served_first() -> None:
