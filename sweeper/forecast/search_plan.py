@@ -164,7 +164,7 @@ def _needs(search: Search, forecast: SearchForecast) -> Iterator[tuple[str, str]
     disk = f"at most {size(most.disk.peak)} while it runs, {size(most.disk.stays)} stay (keep={most.disk.keep})"
     yield "disk", f"{disk}; {size(most.free_bytes)} free"
     if search.pauses:
-        yield "", "most of it is what trials need to go on; detsweep clean frees it of those that were given up"
+        yield "", "most of it is what resting trials need to go on; those that are given up let go of it"
     if most.is_rough:
         yield "", "a rough guess: nothing like it was timed on this device yet; may be off by a factor of 3"
     yield "", f"from {SOURCES[forecast.default.source]}"
