@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from reports.judging.arms import CellKey, CellRuns, seed_of
 from reports.records import RunRecord
-from reports.search.outcome import default_of, loss
+from reports.search.outcome import default_of
 from reports.search.trial_records import Searched
 from reports.search.wording import param_words, point_of
 from runners.contract.dimensions import Value
+from runners.contract.trial_ranking import loss
 from runners.contract.trials import TrialRecord
 
 DEFAULT = "the default"

@@ -16,13 +16,14 @@ from reports.judging.settings import WATCHED
 from reports.judging.wording import metric_words, signed, unit_words
 from reports.records import RunRecord, RunSet
 from reports.search.candidates import DEFAULT, Candidate, Candidates, find_candidates
-from reports.search.outcome import count, loss
+from reports.search.outcome import count
 from reports.search.trial_records import Searched, find_searches, value_of
 from reports.table import Column, Row, Table, missing_cell, text_cell
 from reports.verdicts import SweepVerdicts
 from runners.contract.errors import UserError
 from runners.contract.hypothesis import Hypothesis, Question
 from runners.contract.naming import GROUPS
+from runners.contract.trial_ranking import loss
 
 # As hypotheses are judged, unless they say otherwise: a point of average precision matters.
 MARGIN = 0.01

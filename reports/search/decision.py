@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from reports.search.outcome import candidates, count, default_of, front
+from reports.search.outcome import candidates, count, default_of
 from reports.search.trial_records import Searched
 from reports.search.wording import (
     difference_words,
@@ -12,6 +12,7 @@ from reports.search.wording import (
     reached_words,
     value_words,
 )
+from runners.contract.trial_ranking import front
 from runners.contract.trials import TrialRecord
 
 # Said wherever a search's best is: it was chosen among many by the very numbers that it is shown with.
@@ -51,7 +52,7 @@ def _beside_default(metric: str, best: TrialRecord, default: TrialRecord | None)
 
 
 def _of_front(searched: Searched, found: list[TrialRecord]) -> str:
-    kept, default = front(searched), default_of(searched)
+    kept, default = front(searched.search, searched.records), default_of(searched)
     told = f"Search {searched.search.name}: {len(kept)} of {len(found)} trials on the Pareto front"
     ends = [kept[0]] if len(kept) == 1 else [kept[0], kept[-1]]
     told += ", " + ", to ".join(f"{_values(searched, record)} ({_short(searched, record)})" for record in ends)

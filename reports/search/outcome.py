@@ -1,16 +1,15 @@
 """What a search came to: how its trials ended, the best of them, who is on the front, and what pruning saved."""
 
-import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports.records import RunRecord
 from reports.search.trial_records import Searched
 from runners.contract.folder import JobFolder
-from runners.contract.objectives import Objective
 from runners.contract.records import AttemptSpec
 from runners.contract.states import JobState
+from runners.contract.trial_ranking import ranked
 from runners.contract.trials import TrialRecord
 
 
@@ -65,45 +64,13 @@ def count(searched: Searched) -> Counts:
 
 
 def candidates(searched: Searched) -> list[TrialRecord]:
-    """Return the trials that may be the best: completed, all objectives measured, no limit broken; the best first."""
-    first = searched.search.objectives[0]
-    found = [
-        record
-        for record in searched.records
-        if record.is_complete
-        and record.is_feasible
-        and all(math.isfinite(record.values.get(one.metric, math.nan)) for one in searched.search.objectives)
-    ]
-    return sorted(found, key=lambda record: loss(record, first))
-
-
-def loss(record: TrialRecord, objective: Objective) -> float:
-    """Return an objective's value such that less is better."""
-    value = record.values[objective.metric]
-    return -value if objective.is_maximized else value
+    """Return the trials that may be the best, the best first."""
+    return ranked(searched.search, searched.records)
 
 
 def default_of(searched: Searched) -> TrialRecord | None:
     """Return the trial of the config without a search; None where there is none."""
     return next((record for record in searched.own if record.trial.origin == "default"), None)
-
-
-def front(searched: Searched) -> list[TrialRecord]:
-    """Return the trials that no other dominates, by the first objective; of equals the first alone."""
-    found = candidates(searched)
-    objectives = searched.search.objectives
-    kept: list[TrialRecord] = []
-    for record in found:
-        own = [loss(record, one) for one in objectives]
-        others = [[loss(other, one) for one in objectives] for other in found if other is not record]
-        equal_before = any([loss(other, one) for one in objectives] == own for other in kept)
-        if not equal_before and not any(_dominates(other, own) for other in others):
-            kept.append(record)
-    return kept
-
-
-def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    return all(left <= right for left, right in zip(one, other, strict=True)) and one != other
 
 
 @dataclass(frozen=True)

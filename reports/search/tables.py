@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reports.ranking import row_key
 from reports.search.decision import caveat, trial_words
-from reports.search.outcome import Spent, candidates, count, default_of, front, spent
+from reports.search.outcome import Spent, candidates, count, default_of, spent
 from reports.search.trial_records import Searched
 from reports.search.trial_table import param_cell, trial_table
 from reports.search.wording import (
@@ -20,6 +20,7 @@ from reports.search.wording import (
 )
 from reports.table import Cell, Column, Row, Table, missing_cell, text_cell
 from runners.contract.objectives import scale_of
+from runners.contract.trial_ranking import front
 from runners.contract.trials import TrialRecord
 
 # Below, importance says more about chance than about parameters.
@@ -130,7 +131,7 @@ def front_table(searched: Searched) -> Table:
     search = searched.search
     several = len(search.objectives) > 1
     rows = []
-    for record in front(searched) if several else []:
+    for record in front(searched.search, searched.records) if several else []:
         run = searched.run(record)
         values = [
             Cell(value_words(one.metric, record.values[one.metric]), record.values[one.metric] * scale_of(one.metric))

@@ -7,16 +7,15 @@ judges them.
 """
 
 import itertools
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from runners.contract.coco import read_coco, split_files
 from runners.contract.findings import count
 from runners.contract.held_back import shortage
 from runners.contract.hypothesis import MIN_IMAGES, MIN_OBJECTS
-from runners.contract.objectives import Objective
 from runners.contract.search import Search
+from runners.contract.trial_ranking import front, loss, ranked
 from runners.contract.trials import Trial, TrialRecord
 from sweeper.planning.dataset import PreparedDataset
 from sweeper.planning.plan import PlannedJob
@@ -121,18 +120,15 @@ def _choose(
 ) -> tuple[list[str], list[str]]:
     """Return the job ids of the candidates, the best first, and what there is to say of the choice."""
     first = search.objectives[0]
-    usable = [
-        record
-        for job_id, record in records.items()
-        if job_id in jobs and record.is_complete and record.is_feasible and _losses(search, record) is not None
-    ]
+    # By their numbers: of equals the earlier trial is the better one.
+    own = sorted((records[job_id] for job_id in jobs if job_id in records), key=lambda record: record.trial.number)
+    usable = ranked(search, own)
     known = next((record for record in usable if record.job_id == default), None)
-    # Of equals the earlier trial, and each recipe once.
-    distinct: dict[str, TrialRecord] = {}
-    for record in sorted(_front(search, usable), key=lambda record: (_loss(record, first), record.trial.number)):
+    distinct: dict[str, TrialRecord] = {}  # each recipe once
+    for record in front(search, own) if len(search.objectives) > 1 else usable:
         if jobs[record.job_id].recipe != jobs[default].recipe:
             distinct.setdefault(jobs[record.job_id].recipe, record)
-    ahead = [record for record in distinct.values() if known is None or _loss(record, first) < _loss(known, first)]
+    ahead = [record for record in distinct.values() if known is None or loss(record, first) < loss(known, first)]
     chosen = ahead[: search.n_candidates]
     told = f"confirmation of {search.name}: "
     if not chosen:
@@ -147,31 +143,3 @@ def _choose(
     if known is None:
         notices.append(f"{told}the default has no result within the limits, so candidates need not be ahead of it")
     return [record.job_id for record in chosen], notices
-
-
-def _front(search: Search, usable: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Return the trials that no other dominates; of one objective, all."""
-    if len(search.objectives) == 1:
-        return list(usable)
-    losses = [_losses(search, record) or () for record in usable]
-    return [
-        record
-        for record, own in zip(usable, losses, strict=True)
-        if not any(_dominates(other, own) for other in losses)
-    ]
-
-
-def _dominates(one: Collection[float], other: Collection[float]) -> bool:
-    return one != other and all(left <= right for left, right in zip(one, other, strict=True))
-
-
-def _losses(search: Search, record: TrialRecord) -> tuple[float, ...] | None:
-    """Return the values of all objectives such that less is better; None where one is not known."""
-    if not all(math.isfinite(record.values.get(objective.metric, math.nan)) for objective in search.objectives):
-        return None
-    return tuple(_loss(record, objective) for objective in search.objectives)
-
-
-def _loss(record: TrialRecord, objective: Objective) -> float:
-    value = record.values[objective.metric]
-    return -value if objective.is_maximized else value

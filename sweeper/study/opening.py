@@ -19,6 +19,7 @@ from sweeper.planning.search_space import default_point, file_of, inside
 from sweeper.stored.journal import read_journal
 from sweeper.study.confirming import confirm_problems
 from sweeper.study.counting import count_trials
+from sweeper.study.methods import notice_of
 from sweeper.study.samplers import check_methods
 from sweeper.study.search_run import SearchRun
 from sweeper.study.trial_jobs import TrialJobs, compose_samples, fixed_overrides, numbered, sample_points
@@ -66,7 +67,7 @@ def make_search_plan(
     first = numbered(default, Trial(0, search.params(point), "default"))
     notices = [*dict.fromkeys(warning for job in (first, *samples) for warning in job.dataset.warnings)]
     notices += [f"the default lies outside of the space: {line}" for line in inside(search, point)]
-    notices += [*hints(search), *few]
+    notices += [*hints(search), *few, *filter(None, [notice_of(search)])]
     plugins = jobs.plugins(point)
     return Plan(
         [PlannedJob(**{**vars(first), "job_id": "0001"})],

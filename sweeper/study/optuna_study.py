@@ -11,10 +11,9 @@ from typing import Any
 from runners.contract.dimensions import Value
 from runners.contract.search import Search
 from runners.contract.trials import TrialRecord
-from sweeper.study.methods import notice_of
 from sweeper.study.pruning import Pruning
 from sweeper.study.samplers import check_methods, unheard
-from sweeper.study.sampling import Sampling, objective_values
+from sweeper.study.sampling import Sampling
 
 # A point that is excluded or known already is asked for anew, so often of the sampler and then of chance.
 N_ASKS, N_DRAWS = 20, 200
@@ -79,11 +78,6 @@ class Study:
         self._records: list[TrialRecord] = []
         self._known: set[frozenset[tuple[str, Value]]] = set()
         self._grid = iter(search.grid()) if search.sampler["name"] == "grid" else None
-
-    @property
-    def notice(self) -> str | None:
-        """What the sampler does not do for this space, for the user to read once."""
-        return notice_of(self._search)
 
     @property
     def records(self) -> tuple[TrialRecord, ...]:
@@ -188,32 +182,6 @@ class Study:
             if self._pruning is not None:
                 self._pruning.end(running.pruned, self._sampling.outcome(record)[0], curve)
         self._records.append(record)
-
-    def best(self, n: int = 1) -> list[TrialRecord]:
-        """Return the best by the first objective, best first; only those that completed and keep all limits."""
-        first = self._search.objectives[0]
-        sign = 1.0 if first.is_maximized else -1.0
-        return sorted(self._sound(), key=lambda record: sign * record.values[first.metric], reverse=True)[:n]
-
-    def pareto(self) -> list[TrialRecord]:
-        """Return those than which no other is better in one objective and no worse in all others, in order."""
-        signs = [(goal.metric, 1.0 if goal.is_maximized else -1.0) for goal in self._search.objectives]
-        sound = [(record, tuple(sign * record.values[metric] for metric, sign in signs)) for record in self._sound()]
-
-        def is_beaten(values: tuple[float, ...]) -> bool:
-            return any(
-                other != values and all(theirs >= own for theirs, own in zip(other, values, strict=True))
-                for _, other in sound
-            )
-
-        return [record for record, values in sound if not is_beaten(values)]
-
-    def _sound(self) -> list[TrialRecord]:
-        return [
-            record
-            for record in self._records
-            if record.is_complete and record.is_feasible and objective_values(self._search, record)
-        ]
 
     def _refuses(self, params: Mapping[str, Value], point: Mapping[str, str]) -> str | None:
         """Return why a point is not tried; None of one that is."""

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from runners.contract.dimensions import Dimension, Value
 from runners.contract.search import Search
 from runners.contract.states import JobState
+from runners.contract.trial_ranking import objective_values
 from runners.contract.trials import TrialRecord
 from sweeper.study.samplers import build_random, build_sampler
 
@@ -208,12 +209,6 @@ class Sampling:
     def _tell_curve(self, trial: Any, curve: Mapping[int, float]) -> None:
         for epoch, value in self._ranked(curve).items():
             trial.report(value, epoch)
-
-
-def objective_values(search: Search, record: TrialRecord) -> list[float] | None:
-    """Return a trial's objectives in order; None where one is missing or is no number."""
-    values = [record.values.get(objective.metric, math.nan) for objective in search.objectives]
-    return values if all(map(math.isfinite, values)) else None
 
 
 def _finite(constraints: Mapping[str, float]) -> dict[str, float]:

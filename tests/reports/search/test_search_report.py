@@ -8,13 +8,14 @@ import pytest
 
 from reports.read import read_runs
 from reports.search.decision import search_sentence
-from reports.search.outcome import candidates, count, front, spent
+from reports.search.outcome import candidates, count, spent
 from reports.search.section import search_sections
 from reports.search.tables import search_tables
 from reports.search.trial_records import Searched, find_searches
 from reports.sweep_report import Report, write_report
 from reports.table import Table
 from runners.contract.states import JobState
+from runners.contract.trial_ranking import front
 from runners.contract.trials import Trial, TrialRecord
 from tests.reports.search.search_writing import N_EPOCHS, point, usual_jobs, write_search, written_trial
 from tests.reports.sweep_writing import EPOCH_S, WrittenJob
@@ -114,7 +115,7 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
     searched = searched_of(
         tmp_path, [written_trial(0), short, worse, written_trial(14)], objectives=objectives, pruner="none"
     )
-    assert [record.trial.number for record in front(searched)] == [3, 1]
+    assert [record.trial.number for record in front(searched.search, searched.records)] == [3, 1]
     assert search_sentence(searched).startswith("Search optimizer: 2 of 4 trials on the Pareto front, ")
     assert len(table(search_tables(searched, {}), "search-front").rows) == 2
     (section,), _ = search_sections(read_runs_of(searched, tmp_path))

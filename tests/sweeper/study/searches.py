@@ -7,7 +7,9 @@ from typing import Any
 from runners.contract.dimensions import Value
 from runners.contract.search import Search, read_search
 from runners.contract.states import JobState
+from runners.contract.trial_ranking import front, ranked
 from runners.contract.trials import Origin, Trial, TrialRecord
+from sweeper.study.optuna_study import Study
 
 AP = "val/bbox_mAP_50"
 MEMORY = "cost/peak_memory_gb"
@@ -65,3 +67,13 @@ def plain_ap(params: Mapping[str, Value]) -> float:
 def curve_of(ap: float, n_epochs: int = N_EPOCHS) -> dict[int, float]:
     """Return a curve that rises to an AP, such that curves of different APs never cross."""
     return {epoch: ap * (1 - math.exp(-epoch / 3)) / (1 - math.exp(-n_epochs / 3)) for epoch in range(1, n_epochs + 1)}
+
+
+def best_of(study: Study, n: int = 1) -> list[TrialRecord]:
+    """Return the best of what a study was told, by the first objective."""
+    return ranked(study._search, study.records)[:n]
+
+
+def front_of(study: Study) -> list[TrialRecord]:
+    """Return whom no other dominates of what a study was told, by number."""
+    return sorted(front(study._search, study.records), key=lambda record: record.trial.number)

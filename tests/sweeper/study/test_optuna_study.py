@@ -15,7 +15,9 @@ from tests.sweeper.study.searches import (
     MEMORY,
     N_EPOCHS,
     PLAIN,
+    best_of,
     curve_of,
+    front_of,
     plain_ap,
     record_of,
     search_of,
@@ -50,10 +52,10 @@ def test_a_study_is_built_anew_from_its_records_and_what_runs_goes_on(sampler: s
         new.add(record)
     handle = new.open(running.params)
     assert new.records == old.records
-    assert (new.best(3), new.pareto()) == (old.best(3), old.pareto())
+    assert (best_of(new, 3), front_of(new)) == (best_of(old, 3), front_of(old))
     assert not new.report(handle, 1, 0.1)
     new.tell(handle, record_of(15, running.params, ap=0.99))
-    assert new.best()[0].trial.number == 15
+    assert best_of(new)[0].trial.number == 15
     assert ask(new).params != running.params
 
 
@@ -81,7 +83,7 @@ def test_however_trials_end_the_next_one_is_asked_for(sampler: str, objectives: 
                 n_ended += 1
     told(study, 4, first=n_ended, memory=4.0)
     assert len(study.records) == n_ended + 4
-    assert len(study.best(100)) == 8 + 4
+    assert len(best_of(study, 100)) == 8 + 4
 
 
 @pytest.mark.parametrize("values", [{}, {AP: math.nan}, {AP: math.inf}, {MEMORY: 3.0}])
@@ -90,9 +92,9 @@ def test_a_completed_trial_without_its_objective_counts_for_nothing(values: Mapp
     asked = ask(study)
     record = record_of(0, asked.params)
     study.tell(asked.handle, type(record)(record.trial, record.job_id, record.state, values))
-    assert study.best() == []
+    assert best_of(study) == []
     told(study, 1, first=1)
-    assert [record.trial.number for record in study.best(5)] == [1]
+    assert [record.trial.number for record in best_of(study, 5)] == [1]
 
 
 def test_the_best_keeps_all_limits() -> None:
@@ -100,7 +102,7 @@ def test_the_best_keeps_all_limits() -> None:
     for number, (ap, violation) in enumerate([(0.3, -1.0), (0.9, 0.5), (0.4, 0.0), (0.2, -4.0)]):
         asked = ask(study)
         study.tell(asked.handle, record_of(number, asked.params, ap, constraints={MEMORY: violation}))
-    assert [record.values[AP] for record in study.best(10)] == [0.4, 0.3, 0.2]
+    assert [record.values[AP] for record in best_of(study, 10)] == [0.4, 0.3, 0.2]
 
 
 def test_tpe_keeps_to_limits_where_the_best_would_break_them() -> None:
@@ -122,7 +124,7 @@ def test_the_front_of_two_objectives_holds_those_that_nothing_beats() -> None:
     for number, (ap, memory) in enumerate([(0.5, 8.0), (0.4, 4.0), (0.4, 6.0), (0.3, 4.0), (0.5, 8.0), (0.1, 1.0)]):
         asked = ask(study)
         study.tell(asked.handle, record_of(number, asked.params, ap, memory=memory))
-    assert [record.trial.number for record in study.pareto()] == [0, 1, 4, 5]
+    assert [record.trial.number for record in front_of(study)] == [0, 1, 5]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -147,7 +149,7 @@ def test_a_point_outside_of_the_space_is_taken_in_and_the_sampler_told_nothing(
     with_default.tell(handle, record_of(0, outside, 0.9, origin="default"))
     with_default.add(record_of(1, outside, 0.8, origin="warm"))
     assert [one.params for one in told(plain, 15)] == [one.params for one in told(with_default, 15, first=2)]
-    assert with_default.best()[0].trial.origin == "default"
+    assert best_of(with_default)[0].trial.origin == "default"
 
 
 def test_a_default_inside_of_a_conditional_space_is_known_to_the_sampler() -> None:
@@ -165,7 +167,7 @@ def test_a_confirming_trial_tells_the_study_nothing() -> None:
     study = Study(search_of(PLAIN), N_EPOCHS)
     study.add(record_of(0, told(Study(search_of(PLAIN), N_EPOCHS), 1)[0].params, 0.9, origin="confirm"))
     assert study.records == ()
-    assert study.best() == []
+    assert best_of(study) == []
 
 
 def resting_study(rests: bool) -> Study:

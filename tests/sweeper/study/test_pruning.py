@@ -10,7 +10,7 @@ from runners.contract.search import Search
 from runners.contract.states import JobState
 from runners.contract.trials import TrialRecord
 from sweeper.study.optuna_study import Study
-from tests.sweeper.study.searches import AP, MEMORY, N_EPOCHS, PLAIN, curve_of, record_of, search_of
+from tests.sweeper.study.searches import AP, MEMORY, N_EPOCHS, PLAIN, best_of, curve_of, front_of, record_of, search_of
 
 PRUNERS: Mapping[str, Mapping[str, Any]] = {
     "median": {},
@@ -59,7 +59,7 @@ def test_a_bad_curve_is_given_up_and_the_best_never(name: str, seed: int) -> Non
     records = [train(study, number, curve_of(ap)) for number, ap in enumerate(aps)]
     best = records[aps.index(max(aps))]
     assert best.state is JobState.COMPLETED
-    assert study.best() == [best]
+    assert best_of(study) == [best]
     # Hyperband's last bracket lets trials go as far as the ninth epoch, and it draws brackets.
     bad = [train(study, number, FALLING) for number in range(20, 23)]
     assert all(record.state is JobState.PRUNED for record in bad)
@@ -113,8 +113,8 @@ def test_several_objectives_are_pruned_by_one_metric() -> None:
         study.tell(asked.handle, ended[-1])
     n_pruned = sum(record.state is JobState.PRUNED for record in ended)
     assert 5 < n_pruned < 20
-    assert study.best()[0].values[AP] == max(heights(24))
-    assert study.best()[0] in study.pareto()
+    assert best_of(study)[0].values[AP] == max(heights(24))
+    assert best_of(study)[0] in front_of(study)
 
 
 def test_a_default_outside_of_the_space_counts_for_the_pruner() -> None:
@@ -126,7 +126,7 @@ def test_a_default_outside_of_the_space_counts_for_the_pruner() -> None:
         told.report(handle, epoch, value)
     told.tell(handle, record_of(0, outside, 0.5, origin="default", curve=curve_of(0.5)))
     assert [study.report(study.open(point(1)), 5, 0.01) for study in (alone, told)] == [False, True]
-    assert told.best()[0].trial.origin == "default"
+    assert best_of(told)[0].trial.origin == "default"
 
 
 @pytest.mark.parametrize("name", PRUNERS)
