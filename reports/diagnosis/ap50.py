@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from reports.judging.recalls import n_recalls
+
 _RECALLS = np.arange(101) / 100
 # So many weightings at a time stay within the processor's caches.
 _CHUNK = 125
@@ -59,20 +61,10 @@ def _of_finds(
     """Return (J,) from the (F, J) weights of finds, of false detections between them, and (J,) objects."""
     true, false = np.cumsum(finds, axis=0), np.cumsum(false_between, axis=0)
     every = true + false
-    precision = np.divide(true, every, out=np.zeros_like(true), where=every > 0)
+    # Where nothing has weight yet, nothing is found.
+    precision = true / np.where(every > 0, every, 1.0)
     envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    recall = np.divide(true, objects, out=np.zeros_like(true), where=objects > 0)
-    n_reached = _n_recalls(recall)
+    n_reached = n_recalls(true / np.where(objects > 0, objects, 1.0), _RECALLS)
     steps = envelope[0] * n_reached[0] + (envelope[1:] * np.diff(n_reached, axis=0)).sum(axis=0)
     values: NDArray[np.float64] = steps / len(_RECALLS)
     return values
-
-
-def _n_recalls(recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how many of the 101 recalls have been reached."""
-    near = np.floor(recall * 100).astype(np.int64)
-    # A product may fall on the wrong side of a whole number; the recalls themselves decide.
-    near += _RECALLS[np.minimum(near + 1, 100)] <= recall
-    near -= _RECALLS[np.minimum(near, 100)] > recall
-    reached: NDArray[np.float64] = np.minimum(near, 100) + 1.0
-    return reached

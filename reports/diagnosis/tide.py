@@ -142,11 +142,12 @@ def error_costs(findings: Findings, weights: NDArray[np.float64]) -> ErrorCosts:
         weights: (J, N) weight of each image, at least 0, images by ascending id (`judging.image_weights`).
     """
     n_objects = findings.n_objects
-    before = _mean_ap50(_as_it_is(findings), n_objects, weights)
+    mean_ap50 = _MeanAp50(weights)
+    before = mean_ap50.of(_as_it_is(findings), n_objects)
     main: dict[ErrorType, NDArray[np.float64]] = {}
     for error in MAIN_TYPES:
         left = n_objects - _n_missed(findings) if error is ErrorType.MISSED else n_objects
-        after = _mean_ap50(_repaired(findings, error), left, weights)
+        after = mean_ap50.of(_repaired(findings, error), left)
         # A fall comes from where precision is read, and is no gain of the error: TIDE cuts it off.
         main[error] = np.maximum(after - before, 0.0)
     # The order among equal scores is that of a repaired run in both.
@@ -155,8 +156,8 @@ def error_costs(findings: Findings, weights: NDArray[np.float64]) -> ErrorCosts:
     return ErrorCosts(
         ap50=before,
         main=main,
-        false_positives=_mean_ap50(sorted_out, n_objects, weights) - before,
-        false_negatives=_mean_ap50(as_repaired, n_objects - findings.n_unfound, weights) - before,
+        false_positives=mean_ap50.of(sorted_out, n_objects) - before,
+        false_negatives=mean_ap50.of(as_repaired, n_objects - findings.n_unfound) - before,
     )
 
 
@@ -228,18 +229,40 @@ def _n_missed(findings: Findings) -> NDArray[np.int32]:
     return counts
 
 
-def _mean_ap50(points: _Points, n_objects: NDArray[np.int32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (J,) the mean over classes that have a detection or an object."""
-    order = np.lexsort((points.rank, -points.score, points.class_index))
-    class_index, image, is_find = points.class_index[order], points.image[order], points.is_find[order]
-    bounds = np.searchsorted(class_index, np.arange(len(n_objects) + 1))
-    values = np.array(
-        [
-            ap50(image[start:end], is_find[start:end], objects, weights)
-            for start, end, objects in zip(bounds[:-1], bounds[1:], n_objects, strict=True)
-        ]
-    )
-    is_known = ~np.isnan(values)
-    sums, n_known = np.where(is_known, values, 0.0).sum(axis=0), is_known.sum(axis=0)
-    means: NDArray[np.float64] = np.divide(sums, n_known, out=np.full(len(weights), np.nan), where=n_known > 0)
-    return means
+class _MeanAp50:
+    """The mean over classes of AP50 under weights; what a repair leaves as it was in a class is not reckoned again.
+
+    Args:
+        weights: (J, N) weight of each image.
+    """
+
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        self._weights = weights
+        self._known: dict[tuple[bytes, bytes, bytes], NDArray[np.float64]] = {}
+
+    def of(self, points: _Points, n_objects: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return (J,) the mean over classes that have a detection or an object."""
+        order = np.lexsort((points.rank, -points.score, points.class_index))
+        class_index, image, is_find = points.class_index[order], points.image[order], points.is_find[order]
+        bounds = np.searchsorted(class_index, np.arange(len(n_objects) + 1))
+        values = np.array(
+            [
+                self._of_class(image[start:end], is_find[start:end], objects)
+                for start, end, objects in zip(bounds[:-1], bounds[1:], n_objects, strict=True)
+            ]
+        )
+        is_known = ~np.isnan(values)
+        sums, n_known = np.where(is_known, values, 0.0).sum(axis=0), is_known.sum(axis=0)
+        means: NDArray[np.float64] = np.divide(
+            sums, n_known, out=np.full(len(self._weights), np.nan), where=n_known > 0
+        )
+        return means
+
+    def _of_class(
+        self, image: NDArray[np.int32], is_find: NDArray[np.bool_], n_objects: NDArray[np.int32]
+    ) -> NDArray[np.float64]:
+        # All that a class's precision depends on.
+        key = image.tobytes(), is_find.tobytes(), n_objects.tobytes()
+        if key not in self._known:
+            self._known[key] = ap50(image, is_find, n_objects, self._weights)
+        return self._known[key]
