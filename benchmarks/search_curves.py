@@ -44,10 +44,10 @@ GRID: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 # A narrow net learns these from scratch in half a minute of one core: how well depends on the optimizer above all.
 TASK = (
-    *("dataset=shapes", "dataset.shapes.image_px=64", "dataset.shapes.n_train=48", "dataset.shapes.n_val=32"),
-    *("dataset.shapes.n_test=2", "dataset.shapes.difficulty=0.5", "image_size=96px", "image_size.scale=[64,64]"),
+    *("dataset=shapes", "dataset.shapes.image_px=64", "dataset.shapes.n_train=56", "dataset.shapes.n_val=24"),
+    *("dataset.shapes.n_test=2", "dataset.shapes.difficulty=0.4", "image_size=96px", "image_size.scale=[64,64]"),
     *("width=narrow", "weights=none", "backbone=resnet18", "batch_size=4", f"n_epochs={N_EPOCHS}"),
-    *("schedule.warmup_steps=12", "evaluation.n_train_images=1", "evaluation.val_loss=false"),
+    *("evaluation.n_train_images=1", "evaluation.val_loss=false"),
 )
 
 
