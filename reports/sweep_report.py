@@ -10,6 +10,7 @@ from reports.displayed import displayed_tables
 from reports.figures.files import FOLDER, write_figures
 from reports.figures.report_figures import draw_figures
 from reports.first_screen.screen import FirstScreen, first_screen, markdown_screen
+from reports.gathering import Gathered
 from reports.markdown import markdown_table
 from reports.neutral import markdown_text
 from reports.page import html_page
@@ -87,8 +88,10 @@ def write_report(source: SweepFolder | Experiment, out: Path, output_dir: Path |
     """
     runs = read_runs(source)
     beside = source.path.parent if isinstance(source, SweepFolder) else None
-    elsewhere = read_elsewhere(source, runs.runs) if isinstance(source, SweepFolder) and _has_claims(runs) else []
-    confirmations = confirm_searches(runs, elsewhere)
+    elsewhere = Gathered((), {})
+    if isinstance(source, SweepFolder) and _has_claims(runs):
+        elsewhere = read_elsewhere(source, runs.runs)
+    confirmations = confirm_searches(runs, elsewhere.runs)
     displayed = displayed_tables(read_displayed(folder) if (folder := output_dir or beside) else [])
     return write_runs(runs, judge_sweeps(runs, elsewhere), out, displayed, confirmations)
 

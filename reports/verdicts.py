@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from reports.gathering import Gathered
 from reports.judging.arms import find_cells, lenders_of
 from reports.judging.decision import Word
 from reports.judging.judge import JudgedClaim, JudgedHypothesis, JudgedStep, judge
@@ -60,16 +61,17 @@ class SweepVerdicts:
     remarks: tuple[str, ...] = ()
 
 
-def judge_sweeps(runs: RunSet, elsewhere: Sequence[RunRecord] = ()) -> list[SweepVerdicts]:
+def judge_sweeps(runs: RunSet, elsewhere: Gathered | None = None) -> list[SweepVerdicts]:
     """Judge the hypothesis of every sweep that has one.
 
     Args:
         runs: what the report is about.
         elsewhere: runs of other sweeps; replicates of an arm count, and others may lend what they know of the noise.
     """
-    versions = {sweep.sweep_id: sweep.versions for sweep in runs.sweeps}
+    beside = elsewhere or Gathered((), {})
+    versions = {**beside.versions, **{sweep.sweep_id: sweep.versions for sweep in runs.sweeps}}
     return [
-        _judge_sweep(sweep, runs.runs, elsewhere, versions) for sweep in runs.sweeps if sweep.hypothesis is not None
+        _judge_sweep(sweep, runs.runs, beside.runs, versions) for sweep in runs.sweeps if sweep.hypothesis is not None
     ]
 
 

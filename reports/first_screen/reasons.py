@@ -10,8 +10,8 @@ from reports.error_tables import mean_pairs
 from reports.section import Section
 
 N_LINES = 6
-# A difference in confusions below one object is nothing to look at.
-_WORTH_SAYING = 1.0
+# A difference in confusions below one object is nothing to look at, nor is one in costs below half a point.
+_WORTH_SAYING, _WORTH_POINTS = 1.0, 0.005
 
 
 def reason_lines(sections: Sequence[Section]) -> list[str]:
@@ -44,14 +44,15 @@ def _errors_between(compared: ComparedArms) -> str:
     differing = []
     for error in sorted(MAIN_TYPES, key=lambda error: -abs(effects[error].difference)):
         low, high = effects[error].interval(compared.alpha)
-        if not effects[error].seeds_unknown and (low > 0 or high < 0):
+        is_large = abs(effects[error].difference) >= _WORTH_POINTS
+        if is_large and not effects[error].seeds_unknown and (low > 0 or high < 0):
             differing.append(
                 f"{error.word} {_points(treatment.costs[error])} against {_points(baseline.costs[error])}"
                 f" ({_signed(effects[error].difference)} [{_signed(low)}, {_signed(high)}])"
             )
     if differing:
         return f"Errors, in points of AP50 that they cost, {compared.name}: {', '.join(differing[:3])}"
-    told = f"{compared.name}: no type of error differs by more than noise"
+    told = f"{compared.name}: no type of error differs by more than noise or half a point"
     most = treatment.costliest
     if most is None:
         return told

@@ -14,8 +14,9 @@ from runners.contract.states import JobState
 
 # What a run's columns say of it that may decide its numbers, beside the chosen options.
 _FACTS = ("lr", "batch_size", "n_epochs", "precision", "pretraining", "fold")
+_VERSIONS = "versions"
 # Of a run that is older than such a column nothing is known, which is no difference.
-_NEWER_FACTS = ("pretraining",)
+_NEWER_FACTS = ("pretraining", _VERSIONS)
 # The name under which a hypothesis accepts a difference, where it is not the column's own.
 _KEYS: Mapping[str, str] = {"lr": "optimizer.lr", "pretraining": "weights"}
 # Columns that follow from an axis, and are no difference of their own.
@@ -74,7 +75,7 @@ def differences(
         if column not in exempt:
             found += _compared(column, treatment, baseline, _column(column))
     found += _compared("data", treatment, baseline, lambda run: run.fingerprint[:12])
-    found += _compared("versions", treatment, baseline, lambda run: _versions(versions.get(run.sweep_id, {})))
+    found += _compared(_VERSIONS, treatment, baseline, lambda run: _versions(versions.get(run.sweep_id, {})))
     found += _compared("batch split", treatment, baseline, _split)
     found += _compared("trained by", treatment, baseline, _origin)
     found += _compared("last epoch", treatment, baseline, _end)

@@ -178,6 +178,18 @@ def test_pretraining_is_told_as_weights_and_not_of_older_runs(tmp_path: Path) ->
     assert judged([*runs[:4], *known[4:]]).claims[0].steps[0].differences == ()
 
 
+def test_versions_are_compared_where_they_are_known(tmp_path: Path) -> None:
+    runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
+    split = [replace(run, sweep_id="earlier") if run.params["neck"] == "fpn" else run for run in runs]
+    cells = find_cells(CLAIM, split, [])
+    old, new = {"torch": "2.14.0"}, {"torch": "2.15.0"}
+    (step,) = judge(CLAIM, cells, (), {"sweep": new, "earlier": old}).claims[0].steps
+    assert [str(one) for one in step.differences] == ["versions: torch 2.15.0 against torch 2.14.0"]
+    for known in ({"sweep": new, "earlier": new}, {"sweep": new}):
+        (step,) = judge(CLAIM, cells, (), known).claims[0].steps
+        assert (step.differences, step.word) == ((), Word.BETTER)
+
+
 def test_several_hypotheses_are_one_family(tmp_path: Path) -> None:
     runs = write_arms(tmp_path, {"fpn": 0.5, "pafpn": 0.9})
     cells = find_cells(CLAIM, runs, [])
