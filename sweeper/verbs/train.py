@@ -83,9 +83,7 @@ def train_jobs(run: SweepRun, console: Console) -> int:
     """
     plan, folder = run.plan, run.folder
     notify_started(folder)
-    console.print(
-        Text(f"sweep {folder.path}: {plan.count} on {_describe(run.machine, plan.n_jobs)}"), soft_wrap=True
-    )
+    console.print(Text(f"sweep {folder.path}: {plan.count} on {_describe(run.machine, plan.n_jobs)}"), soft_wrap=True)
     if console.is_terminal:
         hint = "closing this terminal pauses the sweep; with --detach it keeps running"
         console.print(Text(hint), style="dim", soft_wrap=True)
