@@ -70,7 +70,7 @@ RUN_VERBS: Mapping[str, Verb] = {
             ("RUN:VARIANT", "a stored evaluation of a run: 3:flip is what evaluate 3 tta=flip left"),
             ("split=val|test", "which images (val, as the last epoch found them)"),
             ("html=FILE", "write the 50 most telling images into one page that needs nothing else"),
-            ("score=0.3", "in that page, take what was found with less for not found"),
+            ("score=0.3", "take what was found with less for not found; the page in the browser begins with it"),
             ("port=N", "of the page in the browser; 8501, or the next that is free"),
             STORE,
             OUTPUT_DIR,
