@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="slots")
     parser.add_argument("--repetitions", type=int, default=N_REPETITIONS)
     parser.add_argument("--trials", type=int, default=N_TRIALS, help="after which a search gives up")
+    parser.add_argument("--within", type=float, default=0.01, help="share of the best within which a point is good")
     parser.add_argument("--variants", action="store_true", help="other settings of successive halving as well")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--table", type=Path, default=TABLE)
@@ -45,7 +46,7 @@ def main() -> None:
     methods = {**METHODS, **(VARIANTS if arguments.variants else {})}
     with ProcessPoolExecutor(arguments.processes) as pool:
         result = measure(
-            read_table(arguments.table),
+            read_table(arguments.table, arguments.within),
             *(methods, arguments.widths, arguments.repetitions, arguments.trials),
             run=lambda search, tasks: list(pool.map(search, tasks)),
         )
@@ -82,11 +83,12 @@ def measure(
     good = [point for point in table.points if table.is_good(point)]
     return Result(
         "search_compute",
-        f"Compute until within 1 % of the best ({n_repetitions} searches each)",
+        f"Compute until within {100 * table.within:g} % of the best ({n_repetitions} searches each)",
         rows,
         [
             f"table: {len(table.points)} points, {table.n_epochs} epochs; best {100 * table.best:.1f} AP50 (mean of "
-            f"its seeds), {len(good)} within 1 %; seeds of a point differ by {100 * seed_noise(table):.1f} (sigma)",
+            f"its seeds), {len(good)} within {100 * table.within:g} %; "
+            f"seeds of a point differ by {100 * seed_noise(table):.1f} (sigma)",
             f"epochs: trained by all trials, median (and quartiles); a search that has found nothing after {n_trials} "
             "trials counts as endless. best: how often its best number so far was a good point's.",
             "/ random, / batches: ratio of medians to random search and to Hydra's plugin on as many slots, and the "

@@ -91,18 +91,20 @@ class Table:
 
     Args:
         points: all of the same number of epochs.
+        within: the share of the best within which a point is good.
     """
 
-    def __init__(self, points: Sequence[Point]) -> None:
+    def __init__(self, points: Sequence[Point], within: float = 0.01) -> None:
         self.points = tuple(points)
         self.n_epochs = len(points[0].curves[0].ap50)
         if any(len(curve.ap50) != self.n_epochs for point in points for curve in point.curves):
             raise ValueError("curves of different lengths in one table")
+        self.within = within
         self.best = max(point.mean_ap50 for point in points)
 
-    def is_good(self, point: Point, within: float = 0.01) -> bool:
-        """Whether a point lies within this share of the best."""
-        return point.mean_ap50 >= (1 - within) * self.best
+    def is_good(self, point: Point) -> bool:
+        """Whether a point is all but the best."""
+        return point.mean_ap50 >= (1 - self.within) * self.best
 
     def find(self, values: Mapping[str, str]) -> Point:
         """Return the point that some values mean: the nearest rate (by its logarithm) where all else is equal.
@@ -143,8 +145,8 @@ class Table:
         return space
 
 
-def read_table(path: Path = TABLE) -> Table:
-    """Return the recorded table."""
+def read_table(path: Path = TABLE, within: float = 0.01) -> Table:
+    """Return the recorded table; `within`: the share of the best within which a point is good."""
     found: dict[tuple[tuple[str, str], ...], list[Curve]] = {}
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -152,7 +154,7 @@ def read_table(path: Path = TABLE) -> Table:
             numbers = [tuple(map(float, row[column].split())) for column in ("val_ap50", "epoch_s")]
             curve = Curve(numbers[0], numbers[1], float(row["begin_s"]), float(row["peak_host_gb"]))
             found.setdefault(values, []).append(curve)
-    return Table([Point(dict(values), tuple(curves)) for values, curves in found.items()])
+    return Table([Point(dict(values), tuple(curves)) for values, curves in found.items()], within)
 
 
 def train(folder: Path, n_side_by_side: int, more: Sequence[str] = ()) -> None:

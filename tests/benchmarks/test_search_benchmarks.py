@@ -47,7 +47,7 @@ def test_a_job_that_rests_goes_on_where_it_was_and_no_epoch_is_trained_twice() -
     assert len(epochs) == 20
     assert all(trained == list(range(1, len(trained) + 1)) for trained in epochs.values())
     assert {len(trained) for trained in epochs.values()} == {1, 3, N_EPOCHS}
-    assert any(executor.n_starts[job_id] == 3 for job_id, *_ in executor.completed)
+    assert any(executor.n_starts[job_id] > 1 for job_id, *_ in executor.completed)
     assert executor.completed[0][0] == "0001"
     assert executor.n_starts["0001"] == 1
 
