@@ -289,7 +289,8 @@ def replay(search: Search, table: Table, n_slots: int, seed: int, stops: bool = 
         sweep.jobs.mkdir()
         sweep.requests.mkdir()
         jobs = PreparedJobs(table.n_epochs)
-        first = replace(jobs.job(DEFAULT, Trial(0, search.params(DEFAULT), "default")), job_id="0001")
+        default = table.searched(DEFAULT)
+        first = replace(jobs.job(default, Trial(0, search.params(default), "default")), job_id="0001")
         write_sweep(sweep, Plan([first], Axes({}, [], []), {"tracking": {"uri": None}}, []), "replay", [])
 
         def stop() -> None:

@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.search_compute``; some minutes. Every method searches the recorded table
 (`benchmarks.search_curves`) on 1, 4 and 8 slots, 50 times each with seeds of its own, through the real controller with
-a clock that is moved by hand (`benchmarks.replayed_search`). Rates are searched on a continuous scale and played from
-the nearest of the table; what a trial measures is one of its point's two runs, drawn. Beside it stands what Hydra's
-Optuna plugin does: as many points as there are slots are asked for, all are trained to their end, and all are told.
+a clock that is moved by hand (`benchmarks.replayed_search`). No search tries a point twice; what a trial measures is
+one of its point's two runs, drawn. Beside it stands what Hydra's Optuna plugin does: as many points as there are slots
+are asked for, all are trained to their end, and all are told.
 """
 
 import argparse
@@ -25,7 +25,6 @@ from benchmarks.search_methods import DEFAULT, METHODS, PLUGIN, RANDOM, VARIANTS
 
 WIDTHS = (1, 4, 8)
 N_REPETITIONS = 50
-N_TRIALS = 128
 N_RESAMPLES = 2000
 OF_RANDOM, OF_BATCHES = 0.25, 0.5
 AIM_WIDTH = 8
@@ -36,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="slots")
     parser.add_argument("--repetitions", type=int, default=N_REPETITIONS)
-    parser.add_argument("--trials", type=int, default=N_TRIALS, help="after which a search gives up")
+    parser.add_argument(
+        "--trials", type=int, default=None, help="after which a search gives up; by default when all are tried"
+    )
     parser.add_argument("--within", type=float, default=0.01, help="share of the best within which a point is good")
     parser.add_argument("--variants", action="store_true", help="other settings of successive halving as well")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
@@ -44,10 +45,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     methods = {**METHODS, **(VARIANTS if arguments.variants else {})}
+    table = read_table(arguments.table, arguments.within)
     with ProcessPoolExecutor(arguments.processes) as pool:
         result = measure(
-            read_table(arguments.table, arguments.within),
-            *(methods, arguments.widths, arguments.repetitions, arguments.trials),
+            table,
+            *(methods, arguments.widths, arguments.repetitions, arguments.trials or len(table.points)),
             run=lambda search, tasks: list(pool.map(search, tasks)),
         )
     result.tell(arguments.out)

@@ -9,7 +9,6 @@ seconds of every epoch, the seconds before the first, and the most resident memo
 import argparse
 import csv
 import itertools
-import math
 import os
 import subprocess
 import sys
@@ -26,6 +25,9 @@ from runners.contract.yamlfile import YamlParts
 
 TABLE = Path(__file__).with_name("search_curves.csv")
 VAL_AP50 = "val/bbox_mAP_50"
+# What a search varies in the place of `optimizer.lr`: the number of a rate among its optimizer's, from 0, so that rates
+# keep their order and lie evenly, as on the logarithmic scale of a real search.
+RATE = "rate"
 SEEDS = (0, 1)
 N_EPOCHS = 9
 
@@ -106,43 +108,46 @@ class Table:
         """Whether a point is all but the best."""
         return point.mean_ap50 >= (1 - self.within) * self.best
 
-    def find(self, values: Mapping[str, str]) -> Point:
-        """Return the point that some values mean: the nearest rate (by its logarithm) where all else is equal.
+    def rates(self, optimizer: str) -> list[str]:
+        """Return an optimizer's rates, the lowest first."""
+        mine = {point.values["optimizer.lr"] for point in self.points if point.values["optimizer"] == optimizer}
+        return sorted(mine, key=float)
+
+    def find(self, searched: Mapping[str, str]) -> Point:
+        """Return the point that a search's values mean.
 
         Raises:
             LookupError: there is none.
         """
-        rate = math.log(float(values["optimizer.lr"]))
-        rest = {key: value.replace(" ", "") for key, value in values.items() if key != "optimizer.lr"}
-        near = [point for point in self.points if {**point.values, "optimizer.lr": ""} == {**rest, "optimizer.lr": ""}]
-        if not near:
-            raise LookupError(f"no such point in the table: {dict(values)}")
-        return min(near, key=lambda point: abs(math.log(float(point.values["optimizer.lr"])) - rate))
+        values = {key: value for key, value in searched.items() if key != RATE}
+        values["optimizer.lr"] = self.rates(searched["optimizer"])[int(searched[RATE])]
+        found = [point for point in self.points if point.values == values]
+        if not found:
+            raise LookupError(f"no such point in the table: {values}")
+        return found[0]
 
-    def space(self, is_listed: bool = False) -> dict[str, Any]:
-        """Return the node of a search's space: continuous rates, to the borders of the outermost cells.
+    def searched(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return a point of the table as a search has it."""
+        number = self.rates(values["optimizer"]).index(values["optimizer.lr"])
+        return {RATE if key == "optimizer.lr" else key: value for key, value in values.items()} | {RATE: str(number)}
 
-        Args:
-            is_listed: the rates of the table as choices instead.
-        """
+    def space(self) -> dict[str, Any]:
+        """Return the node of a search's space: all points of the table, and no others."""
         keys = list(dict.fromkeys(key for point in self.points for key in point.values if key != "optimizer"))
         names = list(dict.fromkeys(point.values["optimizer"] for point in self.points))
         space: dict[str, Any] = {"optimizer": {"choices": names}}
         for key in keys:
-            alternatives = []
-            for name in names:
-                mine = [point.values for point in self.points if point.values["optimizer"] == name]
-                found = list(dict.fromkeys(values[key] for values in mine if key in values))
-                if not found:
-                    continue
-                shape: dict[str, Any] = {"choices": found}
-                if key == "optimizer.lr" and not is_listed:
-                    rates = sorted(map(float, found))
-                    edge = (rates[-1] / rates[0]) ** (0.5 / (len(rates) - 1))
-                    shape = {"low": rates[0] / edge, "high": rates[-1] * edge, "log": True}
-                alternatives.append({"when": {"optimizer": name}, **shape})
-            space[key] = alternatives
+            found = {name: self._choices(name, key) for name in names}
+            shapes: dict[str, dict[str, Any]] = {name: {"choices": values} for name, values in found.items() if values}
+            if key == "optimizer.lr":
+                shapes = {name: {"type": "int", "low": 0, "high": len(found[name]) - 1} for name in names}
+            alternatives = [{"when": {"optimizer": name}, **shape} for name, shape in shapes.items()]
+            space[RATE if key == "optimizer.lr" else key] = alternatives
         return space
+
+    def _choices(self, optimizer: str, key: str) -> list[str]:
+        mine = [point.values for point in self.points if point.values["optimizer"] == optimizer]
+        return list(dict.fromkeys(values[key] for values in mine if key in values))
 
 
 def read_table(path: Path = TABLE, within: float = 0.01) -> Table:

@@ -97,11 +97,11 @@ def search_once(task: Task) -> Spent:
     return replay(search, task.table, task.width, task.seed).spent
 
 
-def search_of(method: Method, table: Table, seed: int, n_trials: int, is_listed: bool = False) -> Search:
-    """Return the search of a table's space; `is_listed`: of its rates alone, and of none between."""
+def search_of(method: Method, table: Table, seed: int, n_trials: int) -> Search:
+    """Return a search over all points of a table."""
     node = {
         "name": "replay",
-        "space": table.space(is_listed),
+        "space": table.space(),
         "objectives": [VAL_AP50],
         **{"sampler": method.sampler, "pruner": method.pruner, "n_trials": n_trials, "warm_start": False, "seed": seed},
     }

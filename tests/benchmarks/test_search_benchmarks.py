@@ -13,30 +13,32 @@ from benchmarks.search_curves import Curve, Point, Table, read_table
 from benchmarks.search_methods import DEFAULT as PAUSING
 from benchmarks.search_methods import METHODS, PLUGIN, RANDOM, Method, Task, in_batches, search_of, search_once
 
-RATES = ("0.02", "0.04", "0.08", "0.16")
+RATES = ("0.01", "0.02", "0.04", "0.08", "0.16", "0.32")
 MOMENTA = ("0.9", "0.95")
+DECAYS = ("0.0001", "0.001")
 N_EPOCHS = 9
 EPOCH_S, BEGIN_S = 10.0, 2.0
 
 
 def made_up(best_rate: str = "0.08") -> Table:
-    """Return a table of eight points; the second momentum is worse, and seeds differ by a point."""
+    """Return a table of 24 points; second momentum and decay are worse, and seeds differ by a point."""
 
     def curve(top: float) -> Curve:
         rising = tuple(top * epoch / N_EPOCHS for epoch in range(1, N_EPOCHS + 1))
         return Curve(rising, (EPOCH_S,) * N_EPOCHS, BEGIN_S, 1.0)
 
     points = []
-    for rate, momentum in itertools.product(RATES, MOMENTA):
-        away = abs(RATES.index(rate) - RATES.index(best_rate)) + (momentum != "0.9")
-        values = {**DEFAULT, "optimizer.lr": rate, "optimizer.momentum": momentum}
+    for rate, momentum, decay in itertools.product(RATES, MOMENTA, DECAYS):
+        away = abs(RATES.index(rate) - RATES.index(best_rate)) + (momentum != "0.9") + (decay != "0.0001")
+        changed = {"optimizer.lr": rate, "optimizer.momentum": momentum, "optimizer.weight_decay": decay}
+        values = {**DEFAULT, **changed}
         points.append(Point(values, (curve(0.8 - 0.1 * away), curve(0.81 - 0.1 * away))))
     return Table(points)
 
 
-def played(method: Method, width: int, n_trials: int, is_listed: bool = False) -> ReplayExecutor:
+def played(method: Method, width: int, n_trials: int) -> ReplayExecutor:
     table = made_up()
-    return replay(search_of(method, table, 0, n_trials, is_listed), table, width, 0, stops=False)
+    return replay(search_of(method, table, 0, n_trials), table, width, 0, stops=False)
 
 
 def test_a_job_that_rests_goes_on_where_it_was_and_no_epoch_is_trained_twice() -> None:
@@ -54,7 +56,7 @@ def test_a_job_that_rests_goes_on_where_it_was_and_no_epoch_is_trained_twice() -
 
 @pytest.mark.parametrize("width", [1, 3])
 def test_where_everything_is_tried_the_best_is_the_tables_best(width: int) -> None:
-    executor = played(Method("grid"), width, n_trials=8, is_listed=True)
+    executor = played(Method("grid"), width, n_trials=24)
     tried = [tuple(point.values.values()) for _, point, _ in executor.completed]
     assert sorted(tried) == sorted(tuple(point.values.values()) for point in made_up().points)
     assert max(point.mean_ap50 for _, point, _ in executor.completed) == made_up().best
@@ -85,34 +87,35 @@ def test_a_batch_waits_for_its_slowest_trial() -> None:
     slow = dataclasses.replace(quick, ap50=(0.1,) * N_EPOCHS, epoch_s=(3 * EPOCH_S,) * N_EPOCHS)
     points = [Point({**DEFAULT, "optimizer.lr": "0.02"}, (slow,)), Point({**DEFAULT, "optimizer.lr": "0.16"}, (quick,))]
     table = Table(points)
-    search = search_of(METHODS[PLUGIN], table, 1, 40, is_listed=True)
+    search = search_of(METHODS[PLUGIN], table, 1, 40)
     found = in_batches(search, table, 2, 1)
     assert found == Spent(True, N_EPOCHS + 3, BEGIN_S + N_EPOCHS * EPOCH_S, 2, True)
     hopeless = Table([Point(points[0].values, (slow,)), Point({**DEFAULT, "optimizer.lr": "0.16"}, (slow,))])
     hopeless.best = 1.0
-    lost = in_batches(search_of(METHODS[PLUGIN], hopeless, 1, 2, is_listed=True), hopeless, 1, 1)
+    lost = in_batches(search_of(METHODS[PLUGIN], hopeless, 1, 2), hopeless, 1, 1)
     assert lost == Spent(False, 2 * N_EPOCHS, 2 * (BEGIN_S + 3 * N_EPOCHS * EPOCH_S), 2, False)
 
 
 def test_every_method_is_told_with_its_aims(tmp_path: Path) -> None:
     methods = {name: METHODS[name] for name in (RANDOM, PLUGIN, PAUSING)}
-    result = search_compute.measure(made_up(), methods, [1, 8], 3, 20)
+    result = search_compute.measure(made_up(), methods, [1, 8], 3, 24)
     assert [(row["slots"], row["method"]) for row in result.rows] == list(itertools.product((1, 8), methods))
-    assert all(row["found %"] == 100 for row in result.rows)
+    assert all(row["found %"] == 100 for row in result.rows if row["method"] != PAUSING)
     assert [row["/ random"].partition(" ")[0] for row in result.rows if row["method"] == RANDOM] == ["1.00", "1.00"]
     assert result.aims is not None
     assert len(result.aims) == 3
     result.tell(tmp_path)
-    again = search_once(Task(METHODS[PAUSING], made_up(), 8, 2, 20))
+    again = search_once(Task(METHODS[PAUSING], made_up(), 8, 2, 24))
     assert dataclasses.asdict(again) == (result.details or {})[f"{PAUSING} on 8"][2]
 
 
-def test_a_point_between_two_rates_is_played_from_the_nearer_one() -> None:
+def test_a_search_has_every_point_of_a_table_and_no_other() -> None:
     table = made_up()
-    assert table.find({**DEFAULT, "optimizer.lr": "0.055"}).values["optimizer.lr"] == "0.04"
-    assert table.find({**DEFAULT, "optimizer.lr": "0.058"}).values["optimizer.lr"] == "0.08"
+    points = search_of(METHODS[RANDOM], table, 0, 1).grid()
+    assert [table.searched(table.find(point).values) for point in points] == points
+    assert len(points) == len(table.points)
     with pytest.raises(LookupError, match=r"0\.99"):
-        table.find({**DEFAULT, "optimizer.momentum": "0.99"})
+        table.find({**table.searched(DEFAULT), "optimizer.momentum": "0.99"})
 
 
 def test_a_table_is_gathered_from_what_detsweep_has_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
