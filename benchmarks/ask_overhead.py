@@ -7,12 +7,13 @@ conditional space and the same trials.
 """
 
 import argparse
+import json
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -253,12 +254,13 @@ def _write_trained(sweep: SweepFolder, record: TrialRecord) -> None:
 
 
 def _write_attempt(sweep: SweepFolder, job_id: str, curve: Mapping[int, float], is_done: bool = True) -> None:
-    """Write what a job leaves behind, as far as a search reads it."""
+    """Write what a job leaves behind, as far as a search reads it; nobody waits until the disk has it."""
     attempt = sweep.job(job_id).take_attempt()
     for epoch, value in curve.items():
         MetricRecord(0.0, 1, epoch, {AP50: value}).append(attempt)
     outcome = AttemptOutcome.COMPLETED if is_done else AttemptOutcome.INTERRUPTED
-    AttemptResult(1, outcome, metrics={AP50: curve[max(curve)]} if is_done else {}).write(attempt)
+    result = AttemptResult(1, outcome, metrics={AP50: curve[max(curve)]} if is_done else {})
+    attempt.result.write_text(json.dumps(asdict(result)), encoding="utf-8")
 
 
 def _row(sampler: str, size: int, times: Times) -> dict[str, Any]:
