@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -37,35 +38,34 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFolder:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Address of a database of a PostgreSQL server of our own, which asks for a password."""
     programs = postgresql_programs()
     if programs is None:
         pytest.skip("no PostgreSQL server: pip install pgserver, or install postgresql")
-    # A server does not run as root; neither does it read a folder that is another's alone.
+    # A server does not run as root; neither does it read a folder below one that is another's alone, as pytest's are.
     who = next((name for name in ("postgres", "nobody") if os.getuid() == 0 and has_user(name)), None)
-    folder = tmp_path_factory.mktemp("postgresql").resolve()
-    word = folder / "word"
-    word.write_text(PASSWORD, encoding="utf-8")
-    if who is not None:
-        for path in (folder, word):
-            shutil.chown(path, who)
-        for path in (folder, *folder.parents[:2]):
-            path.chmod(0o755)
-    data, port = folder / "data", free_port()
-    made = ["-D", str(data), "-U", "ann", "--auth=scram-sha-256", f"--pwfile={word}", "--no-sync"]
-    subprocess.run([programs / "initdb", *made], check=True, capture_output=True, user=who)
-    told = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen([programs / "postgres", "-D", str(data), *told], user=who, stdout=log, stderr=log)
-    try:
-        url = f"postgresql://ann:{QUOTED}@127.0.0.1:{port}/postgres"
-        wait_for_database(url, process)
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)  # which does not wait for those who are connected
-        process.wait(60)
-        log.close()
+    with tempfile.TemporaryDirectory(prefix="detsweep-postgresql-") as name:
+        folder = Path(name).resolve()
+        word = folder / "word"
+        word.write_text(PASSWORD, encoding="utf-8")
+        if who is not None:
+            for path in (folder, word):
+                shutil.chown(path, who)
+        data, port = folder / "data", free_port()
+        made = ["-D", str(data), "-U", "ann", "--auth=scram-sha-256", f"--pwfile={word}", "--no-sync"]
+        subprocess.run([programs / "initdb", *made], check=True, capture_output=True, user=who)
+        told = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
+        log = (folder / "log").open("wb")
+        process = subprocess.Popen([programs / "postgres", "-D", str(data), *told], user=who, stdout=log, stderr=log)
+        try:
+            url = f"postgresql://ann:{QUOTED}@127.0.0.1:{port}/postgres"
+            wait_for_database(url, process)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)  # which does not wait for those who are connected
+            process.wait(60)
+            log.close()
 
 
 def postgresql_programs() -> Path | None:
