@@ -7,6 +7,7 @@ seeds have in it: runs are judged on the same images, of which nothing is asked.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,8 @@ from benchmarks.verdict_calibration import ALPHA, COVERAGE, FEWEST_SEEDS, MOST_F
 from reports.judging.cell_values import evaluation_set_of
 from reports.judging.effect import Cell, effect
 from reports.judging.image_weights import image_weights
-from reports.judging.matches import Matches
-from reports.judging.run_values import matches_of, predictions_of
+from reports.judging.matches import COCO_AREAS, Matches, match_run
+from reports.judging.run_values import predictions_of
 from runners.contract.folder import JobFolder
 
 N_RUNS, N_SPLITS, N_POOLS = 40, 2000, 300
@@ -57,7 +58,8 @@ class NormalSeeds:
 def read_matches(job: JobFolder) -> tuple[Matches, str]:
     """Return what a run found on val at its last epoch, and the fingerprint of these images."""
     on = evaluation_set_of(job, "val")
-    return matches_of(predictions_of(job, "val"), on), on.fingerprint
+    detections = json.loads(predictions_of(job, "val").read_text(encoding="utf-8"))
+    return match_run(on.truth, detections, COCO_AREAS[:1]), on.fingerprint
 
 
 def draw_splits(n_runs: int, k: int, n_splits: int, draw: np.random.Generator) -> NDArray[np.int64]:
