@@ -151,7 +151,15 @@ class Table:
 
 
 def read_table(path: Path = TABLE, within: float = 0.01) -> Table:
-    """Return the recorded table; `within`: the share of the best within which a point is good."""
+    """Return the recorded table; `within`: the share of the best within which a point is good.
+
+    Raises:
+        SystemExit: there is none yet.
+    """
+    if not path.exists():
+        sys.exit(
+            f"no table in {path}: no curves are recorded; python -m benchmarks.search_curves trains and writes them"
+        )
     found: dict[tuple[tuple[str, str], ...], list[Curve]] = {}
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
