@@ -33,10 +33,13 @@ class Geometry:
 def convolve(
     features: Tensor, weight: Tensor, offset: Tensor, mask: Tensor | None, bias: Tensor | None, geometry: Geometry
 ) -> Tensor:
-    """Return (B, O, H', W'): the convolution by shifted kernels, their cells weighted by the mask if there is one."""
+    """Return (B, O, H', W'): the convolution by shifted kernels, their cells weighted by the mask if there is one.
+
+    All of it is NaN where any offset is: training that diverges has to be told as that.
+    """
     operands = _operands(features, weight, offset, mask, bias)
     output: Tensor = torch.ops.torchvision.deform_conv2d(*operands, *geometry.arguments(), mask is not None)
-    return output
+    return output.masked_fill(torch.isnan(offset).any(), torch.nan)
 
 
 def gradients_of(
@@ -61,6 +64,8 @@ def _operands(
 ) -> tuple[Tensor, ...]:
     """Return input, weight, offset, mask and bias as torchvision's kernels want them: of one type, none missing."""
     dtype = computed_in(features)
+    # Where an offset is no number the kernels read outside of the features, and the process is gone.
+    offset = torch.where(torch.isnan(offset), 0.0, offset)
     if mask is None:
         mask = features.new_zeros((features.size(0), 1))
     if bias is None:

@@ -212,3 +212,17 @@ def test_deformable_attention_keeps_the_type_of_its_values() -> None:
     output.float().sum().backward()
     assert value.grad is not None
     assert value.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("modulated", [False, True])
+def test_offsets_that_are_no_numbers_give_none_and_end_no_process(modulated: bool) -> None:
+    features, weight = torch.randn(2, 8, 16, 16, requires_grad=True), torch.randn(8, 8, 3, 3, requires_grad=True)
+    offset = torch.zeros(2, 18, 16, 16)
+    offset[1, 3, 5, 5] = torch.nan
+    if modulated:
+        output = modulated_deform_conv2d(features, offset, torch.ones(2, 9, 16, 16), weight, None, 1, 1, 1, 1, 1)
+    else:
+        output = deform_conv2d(features, offset, weight, 1, 1, 1, 1, 1)
+    assert output.isnan().all()
+    output.sum().backward()
+    assert features.grad is not None
