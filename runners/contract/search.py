@@ -70,6 +70,11 @@ class Search:
         return tuple(dict.fromkeys(dimension.key for dimension in self.dimensions))
 
     @property
+    def n_jobs(self) -> int:
+        """How many jobs there may be in the end, those of the confirmation among them."""
+        return self.n_trials + self.confirm * (self.n_candidates + 1)
+
+    @property
     def prunes(self) -> bool:
         """Whether trials may end before their last epoch."""
         return bool(self.pruner["name"] != "none")

@@ -42,10 +42,9 @@ def make_search_plan(
     Raises:
         UserError: all that is wrong with search, configs and data.
     """
-    n_jobs = search.n_trials + search.confirm * (search.n_candidates + 1)
-    if n_jobs > settings["job_limit"]:
+    if search.n_jobs > settings["job_limit"]:
         raise UserError(
-            f"too many jobs in the search: {n_jobs} (search.n_trials={search.n_trials}, search.confirm="
+            f"too many jobs in the search: {search.n_jobs} (search.n_trials={search.n_trials}, search.confirm="
             f"{search.confirm}), limit {settings['job_limit']}; raise job_limit if that is meant"
         )
     config = composer.compose(fixed)

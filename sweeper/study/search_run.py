@@ -65,7 +65,6 @@ class SearchRun:
         self._planned = {job.job_id: job for job in planned if job.trial is not None}
         self._trials = {job_id: job.trial for job_id, job in self._planned.items() if job.trial is not None}
         self._n_epochs = int(self._default.config["n_epochs"])
-        self._entry = jobs.entry
         self._rungs = Rungs.of(search.pruner, self._n_epochs, search.prune_direction) if search.pauses else None
         self._records: dict[str, TrialRecord] = {}
         self._handles: dict[str, int] = {}
@@ -82,7 +81,7 @@ class SearchRun:
     @property
     def n_jobs(self) -> int:
         """How many jobs there may be in the end."""
-        return self._search.n_trials + self._search.confirm * (self._search.n_candidates + 1)
+        return self._search.n_jobs
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -220,7 +219,7 @@ class SearchRun:
 
     def _confirm(self) -> list[PlannedJob]:
         """Return the jobs that confirm the best, written to their folders; none where that is not wanted."""
-        found = confirming_jobs(self._search, self._planned, self._records, self._entry)
+        found = confirming_jobs(self._search, self._planned, self._records, self._jobs.entry)
         for line in found.notices:
             self._say(line)
         placed = [place_job(self._sweep, job) for job in found.jobs]
@@ -282,9 +281,8 @@ class SearchRun:
             rests = self._rungs.reach(record.job_id, epoch, value)
         if not known.is_held:
             self._rungs.promote(record.job_id)
-        elif rests:
-            self._resting.add(record.job_id)
-        else:
+            return
+        self._resting.add(record.job_id)
+        if not rests:
             # It was told to rest, and by what is known now it need not.
-            self._resting.add(record.job_id)
             self._overlooked.append(record.job_id)

@@ -34,10 +34,14 @@ def test_a_search_that_is_killed_goes_on_to_the_same_budget_and_trains_nothing_t
     resumed_jobs = {event["job"] for event in drive.events("started") if event["attempt"] > 1}
     assert resumed_jobs
     # Each that was let go on began where it had rested.
-    promoted = [event for event in drive.events() if event["event"] in ("decided", "started")]
-    for before, event in itertools.pairwise(promoted):
-        if before.get("decision") == "promote" and event["event"] == "started":
-            assert event["resume"], event
+    told = [event for event in drive.events() if event["event"] in ("decided", "started")]
+    went_on = [
+        event
+        for before, event in itertools.pairwise(told)
+        if before.get("decision") == "promote" and event["event"] == "started"
+    ]
+    assert went_on
+    assert all(event["resume"] for event in went_on), went_on
     assert len(drive.events("asking_ended")) == 1
     confirming = [trial for trial in trials if trial.origin == "confirm"]
     assert len(confirming) == 4

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runners.contract.folder import AttemptFolder
-from runners.contract.records import AttemptResult, MetricRecord
-from runners.contract.states import AttemptOutcome, JobState
+from runners.contract.records import MetricRecord
+from runners.contract.states import JobState
 from sweeper.control.asking import Answer, Decision
 from sweeper.control.left import read_left
 from sweeper.stored.journal import Journal
@@ -158,4 +158,3 @@ def test_a_job_told_to_end_by_signal_and_file_says_the_file_s_reason(stage: Stag
     with pytest.raises(StopTraining) as stopped:
         request.raise_if_asked()
     assert stopped.value.reason == "prune"
-    AttemptResult(folder.number, AttemptOutcome.PRUNED).write(folder)
