@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/detsweep train recipe=demo
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=15
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 # Trains a real sweep, kills it at least 24 times at random moments, and verifies what is left; about ten minutes on two cores.
 soak: setup

@@ -74,7 +74,18 @@ def _telling(runs: Sequence[RunRecord]) -> list[str]:
     axes = (key for run in runs for key in run.params if "." in key)
     columns = dict.fromkeys((*GROUPS, *_SETTINGS, *axes))
     differing = [key for key in columns if len({run.params.get(key) for run in runs}) > 1]
+    # An axis of a setting that is a column itself would tell the same twice: lr=0.1 lr=0.1.
+    differing = [key for key in differing if not _is_told(key, differing, runs)]
     return [key for key in differing if not any(other in differing for other in _FOLLOWS.get(key, ()))]
+
+
+def _is_told(axis: str, columns: Sequence[str], runs: Sequence[RunRecord]) -> bool:
+    """Whether an axis is the one that a column of the same last word tells of: it changes with it, and never alone."""
+    column = axis.rpartition(".")[2]
+    if column == axis or column not in columns:
+        return False
+    pairs = {(run.params.get(column), run.params.get(axis)) for run in runs}
+    return len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
 
 
 def _name(run: RunRecord, columns: Sequence[str]) -> str:

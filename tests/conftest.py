@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
     signal.signal(number, signal.SIG_DFL)
+
+
+# What takes longest begins first: at the end the other core would wait for it. All of these run in processes of their
+# own, and leave nothing behind in the process of the tests.
+LONG_STORIES = ("test_first_hour.py", "test_resume.py", "test_sweep.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long stories first, and then the files with most tests, each file in its own order."""
+    n_tests = Counter(item.path for item in items)
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        is_long = item.path.parent == here and item.path.name in LONG_STORIES
+        return (LONG_STORIES.index(item.path.name) if is_long else len(LONG_STORIES), -n_tests[item.path])
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -95,14 +95,22 @@ def base_title(config: Mapping[str, Any]) -> str:
             pair for pair in choices.items() if pair[0] not in ("detector", "dataset") and pair != ("augment", "flip")
         ]
         return "_".join(
-            [config["detector"]["title"], *(SPOKEN.get(pair, pair[1].removesuffix("px")) for pair in chosen)]
+            [config["detector"]["title"], *(_spoken(pair, config).removesuffix("px") for pair in chosen)]
         )
     named = [choices[group] for group in ("detector", "backbone", "neck", "optimizer")]
     named[0] = named[0].replace("_", "-")
     named.append(choices["image_size"].removesuffix("px"))
     unusual = [(group, choice) for group, choice in choices.items() if group in USUAL and choice != USUAL[group]]
-    named += [SPOKEN.get(pair, pair[1]) for pair in unusual]
+    named += [_spoken(pair, config) for pair in unusual]
     return "_".join(named)
+
+
+def _spoken(choice: tuple[str, str], config: Mapping[str, Any]) -> str:
+    """Return an option in a title; a schedule that is named after its epochs (``4e``) with those that are trained."""
+    group, option = choice
+    if group == "schedule" and option.removesuffix("e").isdecimal() and option.endswith("e"):
+        return f"{config['n_epochs']}e"
+    return SPOKEN.get(choice, option)
 
 
 def titles(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Mapping[str, str]]) -> list[str]:

@@ -37,6 +37,24 @@ def test_settings_are_named_with_their_key(tmp_path: Path) -> None:
     assert [arm.name for arm in find_arms(runs)] == ["lr=0.2", "lr=0.1"]
 
 
+def test_a_setting_that_is_an_axis_as_well_is_named_once(tmp_path: Path) -> None:
+    jobs = [WrittenJob(rate, settings={"optimizer": {"name": "sgd", "lr": rate}}) for rate in (0.1, 0.2)]
+    first, second = runs_of(tmp_path, *jobs)
+
+    def names(*values: str) -> list[str]:
+        runs = [
+            replace(run, params={**run.params, "optimizer.lr": value})
+            for run, value in zip((first, second), values, strict=True)
+        ]
+        return [arm.name for arm in find_arms(runs)]
+
+    assert names("1e-1", "2e-1") == ["lr=0.2", "lr=0.1"]
+    # Not the same: another setting that is called like it.
+    assert names("0.3", "0.3") == ["lr=0.2", "lr=0.1"]
+    third = replace(first, job_id="0003", recipe="third", params={**first.params, "optimizer.lr": "0.4"})
+    assert [arm.name for arm in find_arms([first, second, third])][0] == "lr=0.2 lr=none"
+
+
 def test_one_arm_has_its_title_and_recipes_that_are_not_known_stand_alone(tmp_path: Path) -> None:
     (run,) = runs_of(tmp_path, WrittenJob())
     assert [arm.name for arm in find_arms([run])] == [run.title]
