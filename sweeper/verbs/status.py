@@ -187,7 +187,7 @@ def _job_json(view: SweepView, job: JobView, now: float, factor: float, typical_
         "slot": job.slot if is_running else None,
         "attempt": job.attempt,
         "phase": job.phase if is_running else None,
-        "epoch": job.epoch,
+        "epoch": job.reached,
         "n_epochs": job.n_epochs,
         "done": job.done,
         "loss": job.loss,

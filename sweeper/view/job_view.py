@@ -20,6 +20,7 @@ class JobView:
         attempt: number of its newest attempt, 0 before the first.
         phase: what its process does (``build``, ``train``, ``val``, ...).
         epoch: the epoch it is in, from 1.
+        validated: the epoch after which val was measured last, from 1.
         n_epochs: of the whole training.
         done: share of the planned iterations, 0-1.
         loss: the newest training loss.
@@ -55,6 +56,7 @@ class JobView:
     attempt: int = 0
     phase: str = ""
     epoch: int = 0
+    validated: int = 0
     n_epochs: int = 0
     done: float = 0.0
     loss: float | None = None
@@ -85,6 +87,11 @@ class JobView:
     def rests(self) -> bool:
         """Whether it waits at a rung of a search, to go on or to be given up, and not because the sweep was stopped."""
         return self.state is JobState.PAUSED and self.decided in ("pause", "prune")
+
+    @property
+    def reached(self) -> int:
+        """The epoch that is shown: the one it is in, from 1; of a trial that was judged and stands that one."""
+        return self.validated if self.rests or self.state is JobState.PRUNED else self.epoch
 
     @property
     def remark(self) -> str:

@@ -111,7 +111,7 @@ class SweepTable:
         columns.append(Column("state", [state_words(job, view.is_live) for job in jobs]))
         columns.append(Column("slot", [job.slot if view.is_live else "" for job in jobs]))
         columns.append(
-            Column("epoch", [f"{job.epoch}/{job.n_epochs}" if job.n_epochs else "" for job in jobs], is_number=True)
+            Column("epoch", [f"{job.reached}/{job.n_epochs}" if job.n_epochs else "" for job in jobs], is_number=True)
         )
         columns.append(Column("loss", ["" if job.loss is None else f"{job.loss:.3f}" for job in jobs], is_number=True))
         ap50 = ["" if job.ap50 is None else f"{100 * job.ap50:.1f}" for job in jobs]

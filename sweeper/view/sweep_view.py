@@ -84,7 +84,8 @@ class SweepView:
         """Take in what a job reports."""
         job, told = self.jobs.setdefault(job_id, JobView(job_id)), record.progress
         job.loss = record.values.get(iteration_metric("loss"), record.values.get(TRAIN_LOSS, job.loss))
-        job.ap50 = record.values.get(VAL_AP50, job.ap50)
+        if VAL_AP50 in record.values:
+            job.ap50, job.validated = record.values[VAL_AP50], record.step
         job.memory_gb = record.values.get(PEAK_MEMORY_GB, record.values.get(PEAK_HOST_GB, job.memory_gb))
         self._measure(job, record.values)
         if told:

@@ -90,6 +90,9 @@ class Story:
         job = self.plan(number, **values)
         self.start(job)
         self.epoch(job, 1, 0.1)
+        # As a real job does, it has begun its next epoch when it is told to rest.
+        told = {"phase": "train", "epoch": 2, "n_epochs": 9, "iteration": 2, "n_iterations": 9}
+        self.progress.record(job, MetricRecord(self._now, 1, 1, {}, told))
         self.decide(job, "pause", "rests at place 3 of 3 after epoch 1")
         self.end(job, "PAUSED")
         return job
@@ -140,6 +143,8 @@ class TestWhatIsSaid:
         assert ["0002", "1", "sgd", "0.0312", "done"] in [row[:5] for row in rows]
         assert ["0003", "2", "sgd", "0.02", "resting"] in [row[:5] for row in rows]
         assert ["0001", "default", "sgd", "0.02", "done"] in [row[:5] for row in rows]
+        (resting,) = [row for row in rows if row[0] == "0003"]
+        assert "1/9" in resting  # where it was judged, and not the epoch that it had begun
         assert not any("rests at place" in line for line in story.table())
 
     def test_who_rests_does_so_until_it_is_given_up(self, story: Story) -> None:
