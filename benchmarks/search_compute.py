@@ -124,8 +124,8 @@ def _row(width: int, name: str, spent: Mapping[tuple[int, str], Sequence[Spent]]
         "found %": round(100 * statistics.mean(each.is_found for each in mine)),
         "best %": round(100 * statistics.mean(each.is_best for each in mine)),
         "trials": _median([each.n_trials for each in mine]),
-        "epochs": _in_words(epochs, 1.0),
-        "wall min": _in_words(wall_s, 1 / 60),
+        "epochs": _in_words(epochs, ".0f"),
+        "wall min": _in_words([seconds / 60 for seconds in wall_s], ".1f"),
         **ratios,
     }
 
@@ -167,10 +167,10 @@ def _ratio_in_words(values: Sequence[float], others: Sequence[float]) -> str:
     return f"{_ratio(values, others):.2f} ({low:.2f}-{high:.2f})"
 
 
-def _in_words(values: Sequence[float], scale: float) -> str:
-    ordered = [scale * value for value in sorted(values)]
+def _in_words(values: Sequence[float], digits: str) -> str:
+    ordered = sorted(values)
     low, high = ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]
-    return f"{_median(ordered):.0f} ({low:.0f}-{high:.0f})"
+    return f"{_median(ordered):{digits}} ({low:{digits}}-{high:{digits}})"
 
 
 if __name__ == "__main__":

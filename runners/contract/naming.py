@@ -94,9 +94,7 @@ def base_title(config: Mapping[str, Any]) -> str:
         chosen = [
             pair for pair in choices.items() if pair[0] not in ("detector", "dataset") and pair != ("augment", "flip")
         ]
-        return "_".join(
-            [config["detector"]["title"], *(_spoken(pair, config).removesuffix("px") for pair in chosen)]
-        )
+        return "_".join([config["detector"]["title"], *(_spoken(pair, config).removesuffix("px") for pair in chosen)])
     named = [choices[group] for group in ("detector", "backbone", "neck", "optimizer")]
     named[0] = named[0].replace("_", "-")
     named.append(choices["image_size"].removesuffix("px"))

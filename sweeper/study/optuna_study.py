@@ -41,17 +41,13 @@ class _Open:
     """A trial that has not ended.
 
     Attributes:
-        params: its values.
-        sampled: Optuna's trial of the study that samples; None of a point outside of the space, and while it rests.
+        sampled: Optuna's trial of the study that samples; None of a point outside of the space.
         pruned: Optuna's trial of the study that prunes; None where no pruner of Optuna's decides.
-        rested: what it counts as while it rests, a number to strike out.
         curve: what was reported, by epoch.
     """
 
-    params: Mapping[str, Value]
     sampled: Any
     pruned: Any
-    rested: int | None = None
     curve: dict[int, float] = field(default_factory=dict)
 
 
@@ -141,29 +137,12 @@ class Study:
         """
         running = self._open[handle]
         running.curve.setdefault(epoch, value)
+        if running.sampled is not None:
+            self._sampling.stand(running.sampled, running.curve)
         if self._pruning is None:
             return False
         with unheard():
             return self._pruning.report(running.pruned, epoch, value)
-
-    def hold(self, handle: int) -> None:
-        """Take in that a trial rests: a sampler that reads trials learns at once what it has measured so far.
-
-        Otherwise most trials of a search that pauses would be told when it is over.
-        """
-        running = self._open[handle]
-        if running.sampled is not None and self._sampling.reads_resting:
-            with unheard():
-                running.rested = self._sampling.rest(running.sampled, running.curve)
-            running.sampled = None
-
-    def promote(self, handle: int) -> None:
-        """Take in that a trial that rested goes on."""
-        running = self._open[handle]
-        if running.rested is not None:
-            self._sampling.strike_out(running.rested)
-            with unheard():
-                running.sampled, running.rested = self._sampling.start(running.params), None
 
     def tell(self, handle: int, record: TrialRecord) -> None:
         """Take in how a trial ended.
@@ -174,10 +153,7 @@ class Study:
         running = self._open.pop(handle)
         curve = {**running.curve, **record.curve}
         with unheard():
-            if running.rested is not None:
-                self._sampling.strike_out(running.rested)
-                self._sampling.add(record, curve)
-            elif running.sampled is not None:
+            if running.sampled is not None:
                 self._sampling.end(running.sampled, record, curve)
             if self._pruning is not None:
                 self._pruning.end(running.pruned, self._sampling.outcome(record)[0], curve)
@@ -207,5 +183,5 @@ class Study:
         self._n_handles += 1
         self._known.add(frozenset(params.items()))
         pruned = None if self._pruning is None else self._pruning.start()
-        self._open[self._n_handles] = _Open(params, sampled, pruned)
+        self._open[self._n_handles] = _Open(sampled, pruned)
         return self._n_handles

@@ -20,7 +20,7 @@ from sweeper.study.samplers import build_random, build_sampler
 # These keep what they know beside the trials' numbers (a generation, a place in a sequence), so that a finished trial
 # has to be asked for once more when a study is built anew; the others read it off the trials each time.
 _REMEMBERING = ("cmaes", "nsgaii", "qmc")
-# Takes trials for what they are when it is asked, also those that rest.
+# Takes trials for what they are when it is asked, also those that have not ended.
 _READING = ("tpe",)
 
 
@@ -44,17 +44,28 @@ class Drawn:
 
 
 class _Ledger(optuna.storages.InMemoryStorage):  # type: ignore[misc]
-    """Optuna's storage in memory, from which what a trial was taken for while it rested can be struck out."""
+    """Optuna's storage in memory, in which a trial that has not ended may count as pruned where it stands.
+
+    Attributes:
+        standing: curves of such trials so far, by their numbers.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.struck: set[int] = set()
+        self.standing: dict[int, Mapping[int, float]] = {}
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Container[Any] | None = None) -> list[Any]:
-        """Return the trials of the study without those that are struck out."""
-        trials = super().get_all_trials(study_id, deepcopy=False, states=states)
-        shown = [trial for trial in trials if trial.number not in self.struck] if self.struck else trials
+        """Return the trials of the study, each as what it counts."""
+        trials = map(self._counted, super().get_all_trials(study_id, deepcopy=False))
+        shown = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
+
+    def _counted(self, trial: Any) -> Any:
+        if trial.state is not TrialState.RUNNING or trial.number not in self.standing:
+            return trial
+        counted = copy.copy(trial)
+        counted.state, counted.intermediate_values = TrialState.PRUNED, dict(self.standing[trial.number])
+        return counted
 
 
 class Sampling:
@@ -78,11 +89,6 @@ class Sampling:
             directions=[objective.direction for objective in search.objectives],
         )
         self._shapes = {dimension.name: _distribution(dimension) for dimension in search.dimensions}
-
-    @property
-    def reads_resting(self) -> bool:
-        """Whether the sampler learns from trials that rest."""
-        return self._name in _READING
 
     def draw(self, refuses: Refusal, n_tries: int) -> Drawn | None:
         """Return a new running trial, drawn by the sampler.
@@ -142,24 +148,20 @@ class Sampling:
         """Take in what became of a running trial."""
         state, values = self.outcome(record)
         if state is TrialState.PRUNED:
-            self._tell_curve(trial, curve)
+            for epoch, value in self._ranked(curve).items():
+                trial.report(value, epoch)
         for metric, violation in _finite(record.constraints).items():
             trial.set_constraint(metric, violation)
         self._study.tell(trial, values, state)
 
-    def rest(self, trial: Any, curve: Mapping[int, float]) -> int:
-        """Take in that a running trial rests: until it is struck out it counts as pruned where it stands.
+    def stand(self, trial: Any, curve: Mapping[int, float]) -> None:
+        """Take in how far a running trial has come where trials rest: a sampler that reads them may learn from it.
 
-        Returns:
-            The number to strike out.
+        Most trials of such a search would be told when it is over otherwise, and those that are good enough to go on
+        would be taken for bad ones until then, as TPE does with all that run.
         """
-        self._tell_curve(trial, curve)
-        self._study.tell(trial, state=TrialState.PRUNED)
-        return int(trial.number)
-
-    def strike_out(self, number: int) -> None:
-        """Forget what a trial was taken for while it rested."""
-        self._storage.struck.add(number)
+        if self._name in _READING and self._search.pauses:
+            self._storage.standing[int(trial.number)] = self._ranked(curve)
 
     def holds(self, params: Mapping[str, Value]) -> bool:
         """Whether the space has a point: exactly the dimensions that apply to it, each within its range."""
@@ -205,10 +207,6 @@ class Sampling:
             return {}  # Optuna takes none
         is_same = self._search.prune_direction == self._search.objectives[0].direction
         return {epoch: value if is_same else -value for epoch, value in sorted(curve.items())}
-
-    def _tell_curve(self, trial: Any, curve: Mapping[int, float]) -> None:
-        for epoch, value in self._ranked(curve).items():
-            trial.report(value, epoch)
 
 
 def _finite(constraints: Mapping[str, float]) -> dict[str, float]:

@@ -120,7 +120,6 @@ class SearchRun:
             if not rests or is_free or job_id in self._resting:
                 return ()
             self._resting.add(job_id)
-            self._study.hold(handle)
             return [Decision(job_id, "pause", f"rests at {self._rungs.standing(job_id)}", record.step)]
         if is_free or not is_hopeless:
             return ()
@@ -210,7 +209,6 @@ class SearchRun:
     def _let_go(self, job_id: str) -> Decision:
         assert self._rungs is not None
         self._rungs.promote(job_id)
-        self._study.promote(self._handles[job_id])
         self._resting.discard(job_id)
         return Decision(job_id, "promote", f"goes on: {self._rungs.standing(job_id)}")
 
@@ -265,8 +263,6 @@ class SearchRun:
             handle = self._handles[job_id] = study.open(trial.params)
             for epoch, value in record.curve.items():
                 study.report(handle, epoch, value)
-            if job_id in self._resting:
-                study.hold(handle)
         return study
 
     def _climb(self, record: TrialRecord, known: LeftJob) -> None:

@@ -139,7 +139,8 @@ def test_overhead_is_measured_for_every_sampler_and_size(tmp_path: Path) -> None
     result = ask_overhead.measure(["tpe"], [4], 2)
     (row,) = result.rows
     assert (row["sampler"], row["told"]) == ("tpe", 4)
-    assert row["job"] > row["composing"] > 0
+    assert row["job"] > 0
+    assert row["composing"] > 0
     assert all(row[column] > 0 for column in ("Optuna alone", "study", "end", "rebuild s"))
     result.tell(tmp_path)
     assert len((result.details or {})["tpe 4"]["cpu_s"]["job"]) == 2

@@ -52,7 +52,7 @@ def test_a_setting_that_is_an_axis_as_well_is_named_once(tmp_path: Path) -> None
     # Not the same: another setting that is called like it.
     assert names("0.3", "0.3") == ["lr=0.2", "lr=0.1"]
     third = replace(first, job_id="0003", recipe="third", params={**first.params, "optimizer.lr": "0.4"})
-    assert [arm.name for arm in find_arms([first, second, third])][0] == "lr=0.2 lr=none"
+    assert next(arm.name for arm in find_arms([first, second, third])) == "lr=0.2 lr=none"
 
 
 def test_one_arm_has_its_title_and_recipes_that_are_not_known_stand_alone(tmp_path: Path) -> None:

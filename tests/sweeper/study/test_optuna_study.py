@@ -71,19 +71,16 @@ def test_however_trials_end_the_next_one_is_asked_for(sampler: str, objectives: 
     ends = (JobState.FAILED, JobState.CANCELLED, JobState.PRUNED, JobState.COMPLETED, JobState.REUSED)
     n_ended = 0
     for state in ends:
-        for rests in (False, True):
-            for goes_on in (False, True):
-                asked = ask(study)
-                study.report(asked.handle, 1, 0.2)
-                if rests:
-                    study.hold(asked.handle)
-                if goes_on:
-                    study.promote(asked.handle)
-                study.tell(asked.handle, record_of(n_ended, asked.params, 0.5, state, memory=3.0, curve={1: 0.2}))
-                n_ended += 1
+        for n_epochs in (0, 1, 2):
+            asked = ask(study)
+            curve = {epoch: 0.2 for epoch in range(1, n_epochs + 1)}
+            for epoch, value in curve.items():
+                study.report(asked.handle, epoch, value)
+            study.tell(asked.handle, record_of(n_ended, asked.params, 0.5, state, memory=3.0, curve=curve))
+            n_ended += 1
     told(study, 4, first=n_ended, memory=4.0)
     assert len(study.records) == n_ended + 4
-    assert len(best_of(study, 100)) == 8 + 4
+    assert len(best_of(study, 100)) == 6 + 4
 
 
 @pytest.mark.parametrize("values", [{}, {AP: math.nan}, {AP: math.inf}, {MEMORY: 3.0}])
@@ -144,8 +141,6 @@ def test_a_point_outside_of_the_space_is_taken_in_and_the_sampler_told_nothing(
     plain, with_default = Study(search, N_EPOCHS), Study(search, N_EPOCHS)
     handle = with_default.open(outside)
     with_default.report(handle, 1, 0.1)
-    with_default.hold(handle)
-    with_default.promote(handle)
     with_default.tell(handle, record_of(0, outside, 0.9, origin="default"))
     with_default.add(record_of(1, outside, 0.8, origin="warm"))
     assert [one.params for one in told(plain, 15)] == [one.params for one in told(with_default, 15, first=2)]
@@ -170,16 +165,13 @@ def test_a_confirming_trial_tells_the_study_nothing() -> None:
     assert best_of(study) == []
 
 
-def resting_study(rests: bool) -> Study:
+def standing_study(pruner: str | Mapping[str, object] = PAUSING) -> Study:
     """Return a study whose 24 trials measured one epoch each and have not ended; a momentum of 0.6 is best."""
-    study = Study(search_of(PLAIN, pruner=PAUSING, n_trials=50), N_EPOCHS)
+    study = Study(search_of(PLAIN, pruner=pruner, n_trials=50), N_EPOCHS)
     for number in range(24):
         momentum = 0.5 + 0.02 * number
         params = {"optimizer.lr": 0.02, "optimizer.momentum": momentum, "optimizer.weight_decay": 1e-4}
-        handle = study.open(params)
-        study.report(handle, 1, 0.3 - abs(momentum - 0.6))
-        if rests:
-            study.hold(handle)
+        study.report(study.open(params), 1, 0.3 - abs(momentum - 0.6))
     return study
 
 
@@ -188,21 +180,19 @@ def off(study: Study) -> float:
     return statistics.mean(abs(float(ask(study).params["optimizer.momentum"]) - 0.6) for _ in range(10))
 
 
-def test_the_sampler_learns_from_trials_that_rest() -> None:
-    assert off(resting_study(rests=True)) < 0.5 * off(resting_study(rests=False))
+def test_where_trials_rest_the_sampler_learns_from_all_that_have_not_ended() -> None:
+    assert off(standing_study()) < 0.5 * off(standing_study(pruner="none"))
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.PRUNED])
-def test_a_trial_that_rested_counts_as_what_it_became_and_as_nothing_else(state: JobState) -> None:
-    """The sampler goes on as if nobody had ever rested, though those that were best at rest end as the worst."""
-    rested = resting_study(rests=True)
+def test_a_trial_that_has_ended_counts_as_what_it_became_and_as_nothing_else(state: JobState) -> None:
+    """The sampler goes on as if it had known nothing before, though those that were best then end as the worst."""
+    rested = standing_study()
     direct = Study(search_of(PLAIN, pruner=PAUSING, n_trials=50), N_EPOCHS)
     for number, handle in enumerate(range(1, 25)):
         momentum = 0.5 + 0.02 * number
         params = {"optimizer.lr": 0.02, "optimizer.momentum": momentum, "optimizer.weight_decay": 1e-4}
         record = record_of(number, params, momentum, state, curve=curve_of(momentum))
-        if number % 2:
-            rested.promote(handle)
         rested.tell(handle, record)
         direct.add(record)
     asked = [ask(rested).params for _ in range(5)]
