@@ -77,6 +77,8 @@ def overrides_of(run: RunRecord, command: Sequence[str]) -> list[str]:
     if says_whole:
         said = {group: f"{group}={choice}" for group, choice in _choices(run).items()}
         said |= {key: f"{key}={run.params[column]}" for column, key in _SETTINGS.items() if column in run.params}
+        # Where it stands on axes of its own, as those of a search: weight decay, betas.
+        said |= {key: f"{key}={value}" for key, value in run.params.items() if "." in key}
         kept = {**said, **(kept if words else _data_of(run))}
     return list(kept.values())
 

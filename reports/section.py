@@ -88,7 +88,8 @@ def _section(
     keys = {row_key(run) for run in runs}
     compared = [one for one in comparisons if keys & set(one.treatment.arm.keys)]
     points = cost_points([arm.arm for arm in arms])
-    steps = steps_from(arms[0], runs, sweeps) if arms else []
+    leading = _leading(arms)
+    steps = steps_from(leading, runs, sweeps) if leading else []
     tables = [
         mute_noise(study_table(runs), runs),
         open_table(runs),
@@ -100,7 +101,7 @@ def _section(
         price_table(points, runs),
         zoo_table(runs),
         cost_table(runs),
-        next_step_table(steps, arms[0].arm.name if len(arms) > 1 else "", runs),
+        next_step_table(steps, leading.arm.name if leading and len(arms) > 1 else "", runs),
         notes_table(runs),
     ]
     return Section(
@@ -113,6 +114,12 @@ def _section(
         steps=tuple(steps),
         tables=tuple(table for table in tables if table.rows),
     )
+
+
+def _leading(arms: Sequence[DiagnosedArm]) -> DiagnosedArm | None:
+    """Return the best arm; where the best of a search were trained again, the best of those, and no lucky trial."""
+    confirmed = [arm for arm in arms if any(run.trial and run.trial.origin == "confirm" for run in arm.arm.runs)]
+    return next(iter(confirmed or arms), None)
 
 
 def _why(arms: Sequence[DiagnosedArm], compared: Sequence[ComparedArms]) -> Iterator[Table]:

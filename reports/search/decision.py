@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from reports.search.outcome import candidates, count, default_of
+from reports.search.outcome import Counts, candidates, count, default_of
 from reports.search.trial_records import Searched
 from reports.search.wording import (
     difference_words,
@@ -33,9 +33,15 @@ def search_sentence(searched: Searched) -> str:
     metric = searched.search.objectives[0].metric
     reached = reached_words(metric, best.values[metric])
     if best is default:
-        return f"Search {name}: none of {len(found)} trials is ahead of the default, {reached}."
-    told = f"Search {name}: best of {len(found)} trials is {trial_words(searched, best)} with {reached}"
+        return f"Search {name}: none of {_compared_words(count(searched))} is ahead of the default, {reached}."
+    told = f"Search {name}: best of {_compared_words(count(searched))} is {trial_words(searched, best)} with {reached}"
     return f"{told}{_beside_default(metric, best, default)}; {caveat(searched)}."
+
+
+def _compared_words(counts: Counts) -> str:
+    """Return of how many trials one is the best: the more were given up, the more luck there is in it."""
+    to_the_end = counts.compared - counts.pruned
+    return f"{counts.compared} trials" + (f", {to_the_end} of them trained to the end," if counts.pruned else "")
 
 
 def caveat(searched: Searched) -> str:

@@ -34,6 +34,11 @@ class Counts:
     infeasible: int
 
     @property
+    def compared(self) -> int:
+        """Of how many a best one is the best: all that have a number, also those that were given up for it."""
+        return self.completed + self.pruned + self.warm
+
+    @property
     def words(self) -> str:
         """The numbers in words; what there is none of is left out."""
         told = {

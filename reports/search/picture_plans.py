@@ -278,6 +278,9 @@ class _Plans:
                 axes.set_ylabel(axes.get_ylabel() and (self._titles[0] if axes is figure.axes[0] else ""))
             for axes in figure.axes[1:-1]:
                 axes.set_ylabel("")
+            for axes in figure.axes[:-1]:
+                # Beside each other there is no room for a key and its conditions in one line.
+                axes.set_xlabel(axes.get_xlabel().replace(" (", "\n("))
             figure.axes[-1].set_ylabel("trial")
             self._paint(figure, N_DOTS)
 

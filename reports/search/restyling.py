@@ -1,12 +1,15 @@
 """Changes what Optuna drew: our colours and words, plain numbers, a legend that covers nothing, no heading."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.figures.drawing import COLOURS
 
-# Of a logarithmic scale: ticks at most, and below which ratio there is one more to a decade.
+# Of a logarithmic scale: ticks at most, and below which ratio there are more to a decade than one.
 _MOST_TICKS, _FEW_DECADES = 5, 300
+# Which digits those are: the first that give two ticks.
+_ROUND = ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), range(1, 10))
 
 
 def recolour(shapes: Sequence[Any], colours: Mapping[str, str]) -> None:
@@ -70,8 +73,9 @@ def with_plain_ticks(figure: Any) -> None:
         for axis in (axes.xaxis, axes.yaxis):
             if axis.get_scale() == "log":
                 low, high = axis.get_view_interval()
-                between = (1.0, 3.0) if high / low < _FEW_DECADES else (1.0,)
-                axis.set_major_locator(LogLocator(subs=between, numticks=_MOST_TICKS))
+                within = _round_numbers(low, high)
+                # Left to itself the locator takes every number where it finds too few round ones.
+                axis.set_major_locator(FixedLocator(within) if within else LogLocator(numticks=_MOST_TICKS))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.set_minor_locator(NullLocator())
                 continue
@@ -80,3 +84,13 @@ def with_plain_ticks(figure: Any) -> None:
                 ticks = axis.get_majorticklocs()
                 axis.set_major_locator(FixedLocator(ticks))
                 axis.set_ticklabels([label.strip("'") for label in labels])
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return the roundest few numbers of a range, the fewest kinds of them; none of one over many decades."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+    for digits in _ROUND if high / low < _FEW_DECADES else ():
+        found = [float(f"{digit}e{decade}") for decade in decades for digit in digits]
+        if len(within := [number for number in found if low <= number <= high]) > 1:
+            return within
+    return []

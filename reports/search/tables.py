@@ -80,7 +80,7 @@ def _found(searched: Searched) -> Iterator[tuple[str, str]]:
         return
     best = found[0]
     several = len(searched.search.objectives) > 1
-    best_of = f"best of {len(found)}" + (f" by {objective_words(metric)}" if several else "")
+    best_of = f"best of {count(searched).compared}" + (f" by {objective_words(metric)}" if several else "")
     if best is default:
         yield best_of, "the default itself"
         return

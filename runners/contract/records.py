@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from runners.contract.folder import AttemptFolder
 from runners.contract.jsonfile import append_line, read_json, read_lines, write_json
-from runners.contract.states import AttemptOutcome, FailureKind
+from runners.contract.states import AttemptOutcome, FailureKind, JobState
 
 AttemptMode = Literal["train", "check", "probe", "import"]
 KeptCheckpoints = Literal["best", "best+last", "all"]
@@ -129,6 +129,13 @@ class AttemptResult:
     checkpoint_sha256: str | None = None
     notes: list[str] = field(default_factory=list)
     finished_at: float = 0.0
+
+    def stands_for(self, state: JobState) -> bool:
+        """Whether its metrics are the last word on a job in a state.
+
+        What an attempt has measured that was broken off its successor measures again, unless the job is given up there.
+        """
+        return self.outcome in (AttemptOutcome.COMPLETED, AttemptOutcome.PRUNED) or state is JobState.PRUNED
 
     def write(self, folder: AttemptFolder) -> None:
         """Write ``result.json`` in one piece."""

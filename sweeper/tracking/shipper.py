@@ -12,7 +12,7 @@ from runners.contract.metrics import note_metric
 from runners.contract.notes import Note, newest_notes, read_notes
 from runners.contract.records import AttemptResult
 from runners.contract.remarks import read_remarks, remark_lines
-from runners.contract.states import AttemptOutcome, JobState
+from runners.contract.states import JobState
 from sweeper.tracking.answers import reused_tags, tell_answer
 from sweeper.tracking.mlflow_store import JOB, KIND, STATE, SWEEP, MlflowStore, Point
 from sweeper.tracking.outbox import JobEnd, JobTasks, TrackedJob
@@ -26,8 +26,6 @@ STATUS = {
     JobState.PLANNED: "KILLED",
     JobState.CANCELLED: "KILLED",
 }
-# Only these outcomes are final: what another attempt has measured so far, its successor measures again.
-FINAL = (AttemptOutcome.COMPLETED, AttemptOutcome.PRUNED)
 # Before the key of a text that a person noted; a number is the metric `note_metric`.
 NOTED = "detsweep.note."
 FAILURE, NOTES, REMARKS = "detsweep.failure", "detsweep.notes", "detsweep.remarks"
@@ -192,7 +190,7 @@ class Shipper:
         result = AttemptResult.read(end.attempt)
         if result is not None and result.attempt != end.attempt.number:
             result = None  # of a process that was not started for this attempt
-        if result is not None and result.outcome in FINAL:
+        if result is not None and result.stands_for(end.state):
             step = result.best_epoch or 0
             store.log_points(run_id, [Point(k, v, step, result.finished_at) for k, v in result.metrics.items()])
         n_notes = self._tell_notes(run_id, job)

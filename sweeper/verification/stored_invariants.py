@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from runners.contract.states import JobState
 from sweeper.tracking.mlflow_store import metric_name
 from sweeper.verification.evidence import JobEvidence, JournalLine, SweepEvidence
 from sweeper.verification.invariants import Violation, at
@@ -157,19 +158,19 @@ def check_points(evidence: SweepEvidence) -> Iterator[Violation]:
         for (name, step), n in sorted(run.points.items()):
             if n > 1:
                 yield Violation(9, f"run {run.run_id}", f"job {job}: {name} of step {step} stands there {n} times")
-        missing = sorted(_recorded(evidence.jobs.get(job, JobEvidence())) - run.points.keys())
+        missing = sorted(_recorded(evidence, job) - run.points.keys())
         if missing and job not in evidence.waiting_runs and not evidence.is_owned:
             named = ", ".join(f"{name} of step {step}" for name, step in missing[:_N_NAMED])
             rest = f" and {len(missing) - _N_NAMED} more" if len(missing) > _N_NAMED else ""
             yield Violation(9, f"run {run.run_id}", f"job {job}: it lacks {named}{rest}")
 
 
-def _recorded(folder: JobEvidence) -> set[tuple[str, int]]:
-    """Return name and step of everything that the store should hold, names as the store writes them."""
+def _recorded(evidence: SweepEvidence, job: str) -> set[tuple[str, int]]:
+    """Return name and step of everything that the store should hold of a job, names as the store writes them."""
+    folder = evidence.jobs.get(job, JobEvidence())
     points = {(metric_name(name), step) for a in folder.attempts.values() for name, step in a.points}
-    # Of an attempt that another followed, what it had reached by then is not told.
     result = folder.attempts[max(folder.attempts)].result if folder.attempts else None
-    if result is not None:
+    if result is not None and result.stands_for(JobState(evidence.states[job])):
         points |= {(metric_name(name), result.best_epoch or 0) for name in result.metrics}
     return points
 

@@ -53,7 +53,10 @@ def test_the_sentence_says_what_the_best_is_and_that_it_is_no_verdict(tmp_path: 
     searched = searched_of(tmp_path, usual_jobs(6))
     best = candidates(searched)[0]
     told = search_sentence(searched)
-    assert f"best of {len(candidates(searched))} trials is trial {best.trial.number} (optimizer=adamw" in told
+    n_done, n_pruned = len(candidates(searched)), sum(one.state is JobState.PRUNED for one in searched.own)
+    assert n_pruned
+    of_many = f"best of {n_done + n_pruned} trials, {n_done} of them trained to the end, is trial {best.trial.number} "
+    assert f"{of_many}(optimizer=adamw" in told
     assert f"{100 * best.values[AP]:.1f} val mAP50" in told
     gain = 100 * (best.values[AP] - searched.own[0].values[AP])
     assert f"({gain:+.1f} points)" in told

@@ -186,6 +186,22 @@ def test_an_attempt_that_is_not_the_last_tells_no_result(store_uri: str, sweep: 
     assert points(client, run, "best/val/bbox_mAP_50") == [(1, 2000000)]
 
 
+def test_a_trial_that_is_given_up_where_it_rests_tells_what_it_has_reached(store_uri: str, sweep: SweepFolder) -> None:
+    """Its one attempt was broken off to rest, and no other follows."""
+    tracker = Tracker(tracking(store_uri, sweep, "given up"), sweep, pytest.fail)
+    tracker.open_sweep("test", {})
+    attempt = sweep.job("0001").take_attempt()
+    tracker.start_job(tracked_job(sweep))
+    best = {"best/val/bbox_mAP_50": 0.1}
+    AttemptResult(1, AttemptOutcome.INTERRUPTED, metrics=best, best_epoch=1, finished_at=1000.0).write(attempt)
+    for state in (JobState.PAUSED, JobState.PRUNED):
+        tracker.end_job(attempt, state, None)
+        time.sleep(0.3)  # let it be told that it rests before it is given up
+    assert tracker.close(timeout_s=60) == 0
+    client, run = run_of(store_uri, "given up")
+    assert points(client, run, "best/val/bbox_mAP_50") == [(1, 1000000)]
+
+
 def test_what_a_process_of_another_attempt_wrote_is_not_told(store_uri: str, sweep: SweepFolder) -> None:
     attempt = sweep.job("0001").take_attempt()
     write_epoch(attempt, 1)

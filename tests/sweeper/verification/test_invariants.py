@@ -317,5 +317,15 @@ def test_the_store_holds_what_the_last_attempt_has_reached_and_not_those_before_
     assert told == "job 0001: it lacks best/val/bbox_mAP of step 3"
 
 
+@pytest.mark.parametrize(("state", "n_missing"), [("PAUSED", 0), ("PRUNED", 1)])
+def test_what_was_broken_off_is_the_last_word_of_who_is_given_up_there(state: str, n_missing: int) -> None:
+    interrupted = AttemptResult(1, AttemptOutcome.INTERRUPTED, metrics={"best/val/bbox_mAP": 0.1}, best_epoch=1)
+    sweep = _measured(interrupted)
+    given_up = event("pruned", "0001", state=state, reason="given up at place 3 of 3 after epoch 1")
+    lines = (*sweep.lines, *evidence(*GOOD, given_up).lines[-1:])
+    told = replace(sweep, lines=lines, told_states={**sweep.told_states, "0001": state})
+    assert len(only(told, 9)) == n_missing
+
+
 def test_a_check_has_no_checkpoint_to_keep() -> None:
     assert only(replace(_completed_with(checkpoint_sha256={}), is_check=True), 4) == []
