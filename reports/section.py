@@ -88,7 +88,7 @@ def _section(
     keys = {row_key(run) for run in runs}
     compared = [one for one in comparisons if keys & set(one.treatment.arm.keys)]
     points = cost_points([arm.arm for arm in arms])
-    leading = _leading(arms)
+    leading = leading_arm(arms)
     steps = steps_from(leading, runs, sweeps) if leading else []
     tables = [
         mute_noise(study_table(runs), runs),
@@ -116,7 +116,7 @@ def _section(
     )
 
 
-def _leading(arms: Sequence[DiagnosedArm]) -> DiagnosedArm | None:
+def leading_arm(arms: Sequence[DiagnosedArm]) -> DiagnosedArm | None:
     """Return the best arm; where the best of a search were trained again, the best of those, and no lucky trial."""
     confirmed = [arm for arm in arms if any(run.trial and run.trial.origin == "confirm" for run in arm.arm.runs)]
     return next(iter(confirmed or arms), None)

@@ -33,6 +33,16 @@ def test_what_a_hypothesis_or_recipe_chose_is_said_group_by_group(tmp_path: Path
         assert words[-1] == "dataset.root=data"
 
 
+def test_a_trial_has_all_that_its_search_chose(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    chosen = {"optimizer.lr": "0.0123456789", "optimizer.betas": "[0.9,0.98]"}
+    words = overrides_of(
+        replace(run, params={**run.params, "lr": "0.0123457", **chosen}), ["detsweep", "train", "search=optimizer"]
+    )
+    assert {"optimizer.lr=0.0123456789", "optimizer.betas=[0.9,0.98]"} < set(words)
+    assert len({word.partition("=")[0] for word in words}) == len(words)
+
+
 def test_a_comma_within_a_value_that_is_no_axis_stays(tmp_path: Path) -> None:
     word = "model.rpn_head.anchor_generator.scales=[4,8]"
     assert overrides_of(run_of(tmp_path), ["detsweep", "train", word]) == [word]

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reports.diagnosed_runs import DiagnosedRuns, diagnosed_arms
 from reports.first_screen.decision import decision_sentences
 from reports.judging.decision import Word
+from reports.same_recipe import find_arms
 from reports.search.candidates import arm_name, find_candidates
 from reports.search.confirmation import Confirmation, confirm_search, confirm_searches, gain_table
 from reports.search.trial_records import find_searches
+from reports.section import leading_arm
 from reports.verdicts import verdict_tables
 from runners.contract.remarks import Remark, RemarkKind
 from runners.contract.states import JobState
@@ -85,6 +88,18 @@ def test_luck_is_gone_with_the_images_and_not_with_the_seeds(tmp_path: Path) -> 
     assert searched > 0.05
     assert unseen < retrained < searched
     assert unseen < 0.5 * searched
+
+
+def test_what_to_try_next_goes_on_from_a_trial_that_was_trained_again(tmp_path: Path) -> None:
+    play = PlayedSearch(tmp_path / "search", seed=1)
+    play.trials(EQUAL)
+    play.confirm((0.2,) * len(EQUAL), play.best(3)[1:], SEEDS)  # the luckiest trial of all is not one of them
+    arms = diagnosed_arms(find_arms(play.run_set().runs), DiagnosedRuns())
+    assert len(arms[0].arm.runs) == 1
+    leading = leading_arm(arms)
+    assert leading is not None
+    assert len(leading.arm.runs) == 1 + len(SEEDS)
+    assert leading_arm(arms[:1]) == arms[0]
 
 
 def test_the_runs_of_the_search_itself_have_no_part_in_the_verdict(true: PlayedSearch) -> None:
