@@ -155,7 +155,7 @@ class _QuickJob:
         except StopTraining as stopped:
             if stopped.reason != "prune":
                 self._save(self._iteration // n_iterations)
-            raise
+            return self._stopped(stopped)
         published = checkpoints / f"a{self._spec.attempt}_best.pth"
         source = next(path for path in checkpoints.glob(f"a*_best_epoch_{self._best['epoch']}.pth"))
         with replacing_file(published) as file:
@@ -175,6 +175,17 @@ class _QuickJob:
             checkpoint=str(published.relative_to(self._folder.job.path)),
             checkpoint_sha256=sha256_of(published),
             notes=["a quick job: nothing was trained"],
+            finished_at=time.time(),
+        )
+
+    def _stopped(self, stopped: StopTraining) -> AttemptResult:
+        """Tell what is known so far, as a real job does."""
+        is_known = self._best["epoch"] > 0
+        return AttemptResult(
+            attempt=self._spec.attempt,
+            outcome=AttemptOutcome.PRUNED if stopped.reason == "prune" else AttemptOutcome.INTERRUPTED,
+            metrics={"best/val/bbox_mAP_50": self._best["value"]} if is_known else {},
+            best_epoch=self._best["epoch"] or None,
             finished_at=time.time(),
         )
 
