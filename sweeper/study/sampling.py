@@ -44,28 +44,32 @@ class Drawn:
 
 
 class _Ledger(optuna.storages.InMemoryStorage):  # type: ignore[misc]
-    """Optuna's storage in memory, in which a trial that has not ended may count as pruned where it stands.
-
-    Attributes:
-        standing: curves of such trials so far, by their numbers.
-    """
+    """Optuna's storage in memory, in which a trial that has not ended may count as pruned where it stands."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.standing: dict[int, Mapping[int, float]] = {}
+        self._curves: dict[int, Mapping[int, float]] = {}
+        # Made once for each time that a trial has come further: samplers read all trials several times for a point.
+        self._counted: dict[int, Any] = {}
+
+    def count(self, number: int, curve: Mapping[int, float]) -> None:
+        """Let a running trial count as pruned, with its curve so far."""
+        self._curves[number] = curve
+        self._counted.pop(number, None)
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Container[Any] | None = None) -> list[Any]:
         """Return the trials of the study, each as what it counts."""
-        trials = map(self._counted, super().get_all_trials(study_id, deepcopy=False))
+        trials = map(self._as_counted, super().get_all_trials(study_id, deepcopy=False))
         shown = [trial for trial in trials if states is None or trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
 
-    def _counted(self, trial: Any) -> Any:
-        if trial.state is not TrialState.RUNNING or trial.number not in self.standing:
+    def _as_counted(self, trial: Any) -> Any:
+        if trial.state is not TrialState.RUNNING or trial.number not in self._curves:
             return trial
-        counted = copy.copy(trial)
-        counted.state, counted.intermediate_values = TrialState.PRUNED, dict(self.standing[trial.number])
-        return counted
+        if trial.number not in self._counted:
+            counted = self._counted[trial.number] = copy.copy(trial)
+            counted.state, counted.intermediate_values = TrialState.PRUNED, dict(self._curves[trial.number])
+        return self._counted[trial.number]
 
 
 class Sampling:
@@ -161,7 +165,7 @@ class Sampling:
         would be taken for bad ones until then, as TPE does with all that run.
         """
         if self._name in _READING and self._search.pauses:
-            self._storage.standing[int(trial.number)] = self._ranked(curve)
+            self._storage.count(int(trial.number), self._ranked(curve))
 
     def holds(self, params: Mapping[str, Value]) -> bool:
         """Whether the space has a point: exactly the dimensions that apply to it, each within its range."""
