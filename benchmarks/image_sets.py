@@ -101,32 +101,42 @@ class Judged:
         holds: the interval holds what the recipes differ by.
         better: the treatment is called better.
         half_width: of the interval.
-        holds_own: the interval of images alone holds what these very runs differ by on all images.
-        missed_by: what the difference on the set is off from that.
-        floor: its variance, as the bootstrap of images tells it.
+        holds_own: the interval of images alone holds what these very runs differ by on sets of this size, on average.
+        strays_by: what the difference on the set is off from that.
+        bias: what that is off from their difference on all images; precision is too high where images are few, and no
+            bootstrap of the same few sees it.
+        floor: the variance of the difference, as the bootstrap of images tells it.
     """
 
     holds: bool
     better: bool
     half_width: float
     holds_own: bool
-    missed_by: float
+    strays_by: float
+    bias: float
     floor: float
 
 
-def judge(found: Effect, truth: float, own: float) -> Judged:
+def judge(found: Effect, truth: float, own: float, own_on_sets: float) -> Judged:
     """Hold a verdict against the truth.
 
     Args:
         found: on a set of images.
         truth: what the recipes differ by.
         own: what the runs that were judged differ by on all images.
+        own_on_sets: what they differ by on sets of this size, on average.
     """
     low, high = found.interval(ALPHA)
-    missed_by = found.difference - own
+    strays_by = found.difference - own_on_sets
     half_of_images = float(stats.t.ppf(1 - ALPHA / 2, found.n_groups - 1)) * found.floor**0.5
     return Judged(
-        low <= truth <= high, low > 0, (high - low) / 2, abs(missed_by) <= half_of_images, missed_by, found.floor
+        holds=low <= truth <= high,
+        better=low > 0,
+        half_width=(high - low) / 2,
+        holds_own=abs(strays_by) <= half_of_images,
+        strays_by=strays_by,
+        bias=own_on_sets - own,
+        floor=found.floor,
     )
 
 
@@ -149,9 +159,13 @@ def judge_all(
         truth: what they differ by.
     """
     judged = []
+    on_sets = values[:, :, 0].mean(axis=1)
     for treated, base in pairs:
-        own = float(runs.truth[metric, treated].mean() - runs.truth[metric, base].mean())
+        own, own_on_sets = (
+            float(of_runs[treated].mean() - of_runs[base].mean()) for of_runs in (runs.truth[metric], on_sets)
+        )
         for number, groups in enumerate(n_groups):
             on_set = values[:, number]
-            judged.append(judge(effect([cell_of(on_set, treated)], [cell_of(on_set, base)], groups), truth, own))
+            found = effect([cell_of(on_set, treated)], [cell_of(on_set, base)], groups)
+            judged.append(judge(found, truth, own, own_on_sets))
     return judged

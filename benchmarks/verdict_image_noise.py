@@ -88,8 +88,9 @@ def _row(
         "power %": _percent([one.better for one in differ]),
         "half width, points": 100 * float(np.median([one.half_width for one in differ])),
         "images alone: coverage %": _percent([one.holds_own for one in differ]),
-        "their noise, points": 100 * float(np.sqrt(np.mean([one.missed_by**2 for one in differ]))),
+        "their noise, points": 100 * float(np.sqrt(np.mean([one.strays_by**2 for one in differ]))),
         "as told": 100 * float(np.sqrt(np.mean([one.floor for one in differ]))),
+        "bias of few images, points": 100 * float(np.mean([one.bias for one in differ])),
         "one recipe twice: coverage %": _percent([one.holds for one in twins]) if twins else None,
         "better %": _percent([one.better for one in twins]) if twins else None,
     }
@@ -129,8 +130,10 @@ def build_result(runs: Runs, rows: list[dict[str, Any]], deviations: Sequence[fl
             f"too: at most {100 * max(row['images'] for row in rows) / n_all:.1g} % of them, which hardly moves it.",
             "Coverage: how often the 95 % interval holds the truth. Runs are drawn out of these few, and the truth is "
             "the mean of all of them: of the noise of seeds only a part is put to the test here.",
-            "Images alone: the interval's floor against what the very runs that were judged differ by on all images; "
-            "their noise: what the difference on a set is off from that, beside what the bootstrap tells of it.",
+            "Images alone: the interval's floor against what the very runs that were judged differ by on sets of this "
+            "size, on average; their noise: what the difference on a set is off from that, beside what the bootstrap "
+            "tells of it. The bias is what that average is off from their difference on all images: precision is too "
+            "high where images are few, the more the weaker a model is, so that a difference looks smaller there.",
             "A rate of 95 % over 200 sets is known to 1.5 points, over 100 sets to 2.2 (one deviation).",
             "One recipe twice: some of its runs against others of it; the truth is no difference.",
             "One run each, the higher number wins: how often that is the better recipe. Where there is no difference "

@@ -89,6 +89,7 @@ def test_a_treatment_that_is_far_better_is_found_on_small_sets(
     assert all(row["sets"] == 10 for row in rows)
     assert at_50[3]["power %"] > 50
     assert at_50[3]["one run each: right %"] > 90
+    assert abs(at_50[3]["bias of few images, points"]) < at_50[3]["their noise, points"]
     assert at_50[3]["their noise, points"] == pytest.approx(at_50[3]["as told"], rel=0.5)
     assert at_50[2]["better %"] is not None
     assert at_50[3]["better %"] is None, "four runs hold no three against three others"
@@ -104,8 +105,10 @@ def test_a_verdict_is_held_against_the_truth_and_against_its_own_runs() -> None:
     runs = image_sets.gather(*draw_arms(scenario, draw_world(scenario, 200, draw), 2, draw), fingerprint="00" * 32)
     values = image_sets.values_on_sets(runs.matches[0], image_sets.cut_sets(200, 200), runs.fingerprint, 20)
     assert values[0, 0, 0] == pytest.approx(runs.truth[0, 0]), "a set of all images has the value of all"
-    both = np.stack([values[0], values[0] + 0.1])
+    # Two sets on which the second run is ahead by 10 and by 14 points, whatever it is on all images.
+    both = np.stack([np.repeat(values[0], 2, axis=0), values[0] + np.array([[0.1], [0.14]])])
     pairs = [(np.array([1]), np.array([0]))]
-    (judged,) = image_sets.judge_all(runs, both, 0, [200], pairs, truth=0.1)
-    assert judged.missed_by == pytest.approx(0.1 - (runs.truth[0, 1] - runs.truth[0, 0]))
+    judged, other = image_sets.judge_all(runs, both, 0, [200, 200], pairs, truth=0.1)
+    assert (judged.strays_by, other.strays_by) == (pytest.approx(-0.02), pytest.approx(0.02))
+    assert judged.bias == other.bias == pytest.approx(0.12 - (runs.truth[0, 1] - runs.truth[0, 0]))
     assert judged.half_width == pytest.approx(0.0, abs=1e-9), "the images' noise is the same in both"
