@@ -6,7 +6,6 @@ which each image is copied so often (as long as no scores tie between images).
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +23,12 @@ _RECALLS = np.linspace(0.0, 1.0, 101)
 _CHUNK = 64
 
 
-def average_precision(matches: Matches, weights: NDArray[np.float64], n_threads: int = 1) -> NDArray[np.float64]:
+def average_precision(matches: Matches, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (J, A, C, 10) average precision, 0-1, higher is better; NaN where the weighted set holds no object.
 
     Args:
         matches: of a run.
         weights: (J, N) weight of each image, at least 0, in the order of the matches' images.
-        n_threads: that work side by side on parts of the weightings; the values do not depend on it.
     """
     n_ranges, n_classes = matches.n_objects.shape[:2]
     values = np.full((len(weights), n_ranges, n_classes, len(IOU_THRESHOLDS)), np.nan)
@@ -40,18 +38,14 @@ def average_precision(matches: Matches, weights: NDArray[np.float64], n_threads:
         for here in class_slices(matches)
         for area in range(n_ranges)
     ]
-
-    def fill(start: int) -> None:
+    # One after the other: threads would wait for the interpreter, which NumPy keeps while it adds up short rows.
+    for start in range(0, len(weights), _CHUNK):
         chunk = np.ascontiguousarray(weights[start : start + _CHUNK].T, dtype=np.float64)
         for place, found in enumerate(lined_up):
             class_index, area = divmod(place, n_ranges)
             objects = matches.n_objects[area, class_index].astype(np.float64) @ chunk
             precisions = _of_class(found, objects, chunk)
             values[start : start + _CHUNK, area, class_index] = np.where(objects > 0, precisions, np.nan).T
-
-    # NumPy and SciPy let go of the interpreter while they add up.
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(fill, range(0, len(weights), _CHUNK)))
     return values
 
 

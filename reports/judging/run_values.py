@@ -1,7 +1,6 @@
 """What one run reaches on an evaluation set, and would reach on sets drawn anew: computed once, kept beside the run."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,6 @@ from runners.contract.metrics import Split, class_metric, metric
 # Raised with every change of what is computed: what an older version kept is then computed anew.
 VERSION = 1
 FOLDER = "judging"
-
-# Cores that a run's weightings are computed on.
-_MOST_THREADS = 4
 
 # mmdet's name -> (size bin, threshold; None for the mean of all ten).
 _NAMES: Mapping[str, tuple[int, int | None]] = {
@@ -123,7 +119,7 @@ def matches_of(predictions: Path, on: EvaluationSet) -> Matches:
 
 
 def _computed(matches: Matches, split: Split, on: EvaluationSet) -> RunValues:
-    found = average_precision(matches, on.weights, min(len(os.sched_getaffinity(0)), _MOST_THREADS))
+    found = average_precision(matches, on.weights)
     objects = matches.n_objects
     values: dict[str, NDArray[np.float64]] = {}
     n_objects: dict[str, int] = {}
