@@ -12,6 +12,7 @@ from runners.contract.dimensions import Value
 from runners.contract.search import Search
 from runners.contract.trials import TrialRecord
 from sweeper.study.pruning import Pruning
+from sweeper.study.rungs import Rungs
 from sweeper.study.samplers import check_methods, unheard
 from sweeper.study.sampling import Sampling
 
@@ -43,11 +44,13 @@ class _Open:
     Attributes:
         sampled: Optuna's trial of the study that samples; None of a point outside of the space.
         pruned: Optuna's trial of the study that prunes; None where no pruner of Optuna's decides.
+        n_rungs: rungs that it has reached.
         curve: what was reported, by epoch.
     """
 
     sampled: Any
     pruned: Any
+    n_rungs: int = 0
     curve: dict[int, float] = field(default_factory=dict)
 
 
@@ -69,6 +72,8 @@ class Study:
         with unheard():
             self._sampling = Sampling(search, n_told)
             self._pruning = Pruning(search, n_epochs) if search.prunes and not search.pauses else None
+        paused_at = Rungs.of(search.pruner, n_epochs, search.prune_direction) if search.pauses else None
+        self._rungs = paused_at.epochs if paused_at else ()
         self._open: dict[int, _Open] = {}
         self._n_handles = 0
         self._records: list[TrialRecord] = []
@@ -137,8 +142,11 @@ class Study:
         """
         running = self._open[handle]
         running.curve.setdefault(epoch, value)
-        if running.sampled is not None:
+        n_rungs = sum(rung <= epoch for rung in self._rungs)
+        if running.sampled is not None and n_rungs > running.n_rungs:
+            # At rungs alone, where all are compared after as many epochs.
             self._sampling.stand(running.sampled, running.curve)
+            running.n_rungs = n_rungs
         if self._pruning is None:
             return False
         with unheard():

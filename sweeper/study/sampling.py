@@ -159,12 +159,12 @@ class Sampling:
         self._study.tell(trial, values, state)
 
     def stand(self, trial: Any, curve: Mapping[int, float]) -> None:
-        """Take in how far a running trial has come where trials rest: a sampler that reads them may learn from it.
+        """Take in that a running trial has reached a rung: a sampler that reads trials may learn from it at once.
 
-        Most trials of such a search would be told when it is over otherwise, and those that are good enough to go on
-        would be taken for bad ones until then, as TPE does with all that run.
+        Most trials of a search with rungs would be told when it is over otherwise, and those that are good enough to go
+        on would be taken for bad ones until then, as TPE does with all that run.
         """
-        if self._name in _READING and self._search.pauses:
+        if self._name in _READING:
             self._storage.count(int(trial.number), self._ranked(curve))
 
     def holds(self, params: Mapping[str, Value]) -> bool:

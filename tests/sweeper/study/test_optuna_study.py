@@ -184,6 +184,17 @@ def test_where_trials_rest_the_sampler_learns_from_all_that_have_not_ended() -> 
     assert off(standing_study()) < 0.5 * off(standing_study(pruner="none"))
 
 
+def test_trials_are_compared_at_rungs_and_not_between_them() -> None:
+    """The worst have gone on to the second epoch; the second rung is the third."""
+    at_rung, between = standing_study(), standing_study()
+    for handle in range(17, 25):
+        between.report(handle, 2, 0.9)
+    assert [ask(at_rung).params for _ in range(5)] == [ask(between).params for _ in range(5)]
+    for handle in range(17, 25):
+        between.report(handle, 3, 0.9)
+    assert off(between) > 2 * off(at_rung)
+
+
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.PRUNED])
 def test_a_trial_that_has_ended_counts_as_what_it_became_and_as_nothing_else(state: JobState) -> None:
     """The sampler goes on as if it had known nothing before, though those that were best then end as the worst."""
