@@ -1,9 +1,9 @@
 """Learning curves of a grid of narrow detectors, for searches to be replayed on.
 
 ``python -m benchmarks.search_curves --into FOLDER`` trains them anew with `detsweep train` and writes
-``search_curves.csv``; about an hour on two cores, and called again it trains nothing twice. 64 points (two optimizers,
-eight rates, two weight decays, two momenta or betas), each with two seeds: a row for each run, with val AP50 (0-1) and
-seconds of every epoch, the seconds before the first, and the most resident memory.
+``search_curves.csv``; about half an hour on two cores, and called again it trains nothing twice. 64 points (two
+optimizers, eight rates, two weight decays, two momenta or betas), each with two seeds: a row for each run, with val
+AP50 (0-1) and seconds of every epoch, the seconds before the first, and the most resident memory.
 """
 
 import argparse

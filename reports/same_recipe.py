@@ -12,6 +12,7 @@ from runners.contract.states import JobState
 # Columns that tell arms apart, beside the chosen options; those that follow from others say nothing of their own.
 _SETTINGS = ("n_epochs", "batch_size", "precision", "lr", "fold")
 _FOLLOWS = {"lr": ("optimizer", "batch_size"), "n_epochs": ("schedule",)}
+_COLUMN_OF = {"optimizer.lr": "lr"}  # axes that are columns under another name
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,12 @@ def distinct(runs: Iterable[RunRecord]) -> list[RunRecord]:
 
 def _telling(runs: Sequence[RunRecord]) -> list[str]:
     """Return the columns in which runs differ."""
-    axes = (key for run in runs for key in run.params if "." in key)
-    columns = dict.fromkeys((*GROUPS, *_SETTINGS, *axes))
+    axes = [key for run in runs for key in run.params if "." in key]
+    # What is a column of its own is told once, as that; where a sweep has chosen it, whatever else differs.
+    chosen = {column for axis, column in _COLUMN_OF.items() if axis in axes}
+    columns = dict.fromkeys((*GROUPS, *_SETTINGS, *(key for key in axes if key not in _COLUMN_OF)))
     differing = [key for key in columns if len({run.params.get(key) for run in runs}) > 1]
-    # An axis of a setting that is a column itself would tell the same twice: lr=0.1 lr=0.1.
-    differing = [key for key in differing if not _is_told(key, differing, runs)]
-    return [key for key in differing if not any(other in differing for other in _FOLLOWS.get(key, ()))]
-
-
-def _is_told(axis: str, columns: Sequence[str], runs: Sequence[RunRecord]) -> bool:
-    """Whether an axis is the one that a column of the same last word tells of: it changes with it, and never alone."""
-    column = axis.rpartition(".")[2]
-    if column == axis or column not in columns:
-        return False
-    pairs = {(run.params.get(column), run.params.get(axis)) for run in runs}
-    return len(pairs) == len({one for one, _ in pairs}) == len({other for _, other in pairs})
+    return [key for key in differing if key in chosen or not any(other in differing for other in _FOLLOWS.get(key, ()))]
 
 
 def _name(run: RunRecord, columns: Sequence[str]) -> str:

@@ -117,9 +117,11 @@ def _section(
 
 
 def leading_arm(arms: Sequence[DiagnosedArm]) -> DiagnosedArm | None:
-    """Return the best arm; where the best of a search were trained again, the best of those, and no lucky trial."""
-    confirmed = [arm for arm in arms if any(run.trial and run.trial.origin == "confirm" for run in arm.arm.runs)]
-    return next(iter(confirmed or arms), None)
+    """Return the best arm; where the best of a search were trained again, no trial that was not."""
+    origins = [{run.trial.origin if run.trial else "" for run in arm.arm.runs} for arm in arms]
+    is_confirmed = any("confirm" in found for found in origins)
+    kept = (arm for arm, found in zip(arms, origins, strict=True) if not is_confirmed or found != {"sampled"})
+    return next(kept, None)
 
 
 def _why(arms: Sequence[DiagnosedArm], compared: Sequence[ComparedArms]) -> Iterator[Table]:

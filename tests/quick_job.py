@@ -105,9 +105,6 @@ def run_attempt(folder: AttemptFolder) -> int:
         config = yaml.safe_load(folder.job.config.read_text(encoding="utf-8"))
         job = _QuickJob(folder, spec, config, stop)
         result = job.train(started) if spec.mode == "train" else job.measure(started)
-    except StopTraining as stopped:
-        outcome = AttemptOutcome.PRUNED if stopped.reason == "prune" else AttemptOutcome.INTERRUPTED
-        result = AttemptResult(folder.number, outcome, finished_at=time.time())
     except DiskError as error:
         result = _failed(folder, FailureKind.DISK, str(error))
     except _FailedError as error:

@@ -1,5 +1,6 @@
 """How a job is called, and the plain columns that describe it in tables and in the tracking store."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def base_title(config: Mapping[str, Any]) -> str:
 def _spoken(choice: tuple[str, str], config: Mapping[str, Any]) -> str:
     """Return an option in a title; a schedule that is named after its epochs (``4e``) with those that are trained."""
     group, option = choice
-    if group == "schedule" and option.removesuffix("e").isdecimal() and option.endswith("e"):
+    if group == "schedule" and re.fullmatch(r"\d+e", option):
         return f"{config['n_epochs']}e"
     return SPOKEN.get(choice, option)
 

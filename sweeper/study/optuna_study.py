@@ -44,13 +44,11 @@ class _Open:
     Attributes:
         sampled: Optuna's trial of the study that samples; None of a point outside of the space.
         pruned: Optuna's trial of the study that prunes; None where no pruner of Optuna's decides.
-        n_rungs: rungs that it has reached.
         curve: what was reported, by epoch.
     """
 
     sampled: Any
     pruned: Any
-    n_rungs: int = 0
     curve: dict[int, float] = field(default_factory=dict)
 
 
@@ -72,8 +70,7 @@ class Study:
         with unheard():
             self._sampling = Sampling(search, n_told)
             self._pruning = Pruning(search, n_epochs) if search.prunes and not search.pauses else None
-        paused_at = Rungs.of(search.pruner, n_epochs, search.prune_direction) if search.pauses else None
-        self._rungs = paused_at.epochs if paused_at else ()
+        self._rungs = Rungs.of(search.pruner, n_epochs, search.prune_direction).epochs if search.pauses else ()
         self._open: dict[int, _Open] = {}
         self._n_handles = 0
         self._records: list[TrialRecord] = []
@@ -141,12 +138,11 @@ class Study:
             Whether the pruner gives it up; never where rungs decide, and never after the last epoch.
         """
         running = self._open[handle]
+        before = max(running.curve, default=0)
         running.curve.setdefault(epoch, value)
-        n_rungs = sum(rung <= epoch for rung in self._rungs)
-        if running.sampled is not None and n_rungs > running.n_rungs:
-            # At rungs alone, where all are compared after as many epochs.
+        # At rungs alone, where all are compared after as many epochs.
+        if running.sampled is not None and any(before < rung <= epoch for rung in self._rungs):
             self._sampling.stand(running.sampled, running.curve)
-            running.n_rungs = n_rungs
         if self._pruning is None:
             return False
         with unheard():

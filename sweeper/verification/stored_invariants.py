@@ -154,23 +154,23 @@ def _check_runs_of(job: str, state: str, was_started: bool, runs: Sequence["Stor
 def check_points(evidence: SweepEvidence) -> Iterator[Violation]:
     """9: the tracking store has every recorded value once."""
     runs = {run.job: run for run in evidence.runs or () if run.job is not None}
+    states = evidence.states
     for job, run in sorted(runs.items()):
         for (name, step), n in sorted(run.points.items()):
             if n > 1:
                 yield Violation(9, f"run {run.run_id}", f"job {job}: {name} of step {step} stands there {n} times")
-        missing = sorted(_recorded(evidence, job) - run.points.keys())
+        missing = sorted(_recorded(evidence.jobs.get(job, JobEvidence()), states.get(job)) - run.points.keys())
         if missing and job not in evidence.waiting_runs and not evidence.is_owned:
             named = ", ".join(f"{name} of step {step}" for name, step in missing[:_N_NAMED])
             rest = f" and {len(missing) - _N_NAMED} more" if len(missing) > _N_NAMED else ""
             yield Violation(9, f"run {run.run_id}", f"job {job}: it lacks {named}{rest}")
 
 
-def _recorded(evidence: SweepEvidence, job: str) -> set[tuple[str, int]]:
+def _recorded(folder: JobEvidence, state: str | None) -> set[tuple[str, int]]:
     """Return name and step of everything that the store should hold of a job, names as the store writes them."""
-    folder = evidence.jobs.get(job, JobEvidence())
     points = {(metric_name(name), step) for a in folder.attempts.values() for name, step in a.points}
     result = folder.attempts[max(folder.attempts)].result if folder.attempts else None
-    if result is not None and result.stands_for(JobState(evidence.states[job])):
+    if result is not None and state is not None and result.stands_for(JobState(state)):
         points |= {(metric_name(name), result.best_epoch or 0) for name in result.metrics}
     return points
 

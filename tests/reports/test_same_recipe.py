@@ -39,20 +39,23 @@ def test_settings_are_named_with_their_key(tmp_path: Path) -> None:
 
 def test_a_setting_that_is_an_axis_as_well_is_named_once(tmp_path: Path) -> None:
     jobs = [WrittenJob(rate, settings={"optimizer": {"name": "sgd", "lr": rate}}) for rate in (0.1, 0.2)]
-    first, second = runs_of(tmp_path, *jobs)
+    first, second = (
+        replace(run, params={**run.params, "optimizer.lr": value})
+        for run, value in zip(runs_of(tmp_path, *jobs), ("1e-1", "2e-1"), strict=True)
+    )
+    assert [arm.name for arm in find_arms([first, second])] == ["lr=0.2", "lr=0.1"]
 
-    def names(*values: str) -> list[str]:
-        runs = [
-            replace(run, params={**run.params, "optimizer.lr": value})
-            for run, value in zip((first, second), values, strict=True)
-        ]
-        return [arm.name for arm in find_arms(runs)]
 
-    assert names("1e-1", "2e-1") == ["lr=0.2", "lr=0.1"]
-    # Not the same: another setting that is called like it.
-    assert names("0.3", "0.3") == ["lr=0.2", "lr=0.1"]
-    third = replace(first, job_id="0003", recipe="third", params={**first.params, "optimizer.lr": "0.4"})
-    assert next(arm.name for arm in find_arms([first, second, third])) == "lr=0.2 lr=none"
+def test_a_rate_that_a_sweep_has_chosen_is_named_beside_the_optimizer(tmp_path: Path) -> None:
+    jobs = [
+        WrittenJob(0.5 + rate, {"optimizer": name}, {"optimizer": {"name": name, "lr": rate}})
+        for name in ("sgd", "adamw")
+        for rate in (0.1, 0.2)
+    ]
+    runs = runs_of(tmp_path, *jobs)
+    chosen = [replace(run, params={**run.params, "optimizer.lr": run.params["lr"]}) for run in runs]
+    names = {"sgd lr=0.1", "sgd lr=0.2", "adamw lr=0.1", "adamw lr=0.2"}
+    assert {arm.name for arm in find_arms(chosen)} == names
 
 
 def test_one_arm_has_its_title_and_recipes_that_are_not_known_stand_alone(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class PlayedSearch:
             path = folder / "predictions" / f"a1_{name}.json"
             path.write_text(json.dumps(self._detections(split, number, rate, seed)), encoding="utf-8")
             on = read_evaluation_set(self.root / f"{split}.json")
-            once = average_precision(matches_of(path, on), np.ones((1, self.n_images[split])), 1)
+            once = average_precision(matches_of(path, on), np.ones((1, self.n_images[split])))
             values[f"{split}/bbox_mAP_50"] = float(mean_ap(once, 0, 0)[0])
         params = {"optimizer": "adamw" if number else "sgd", "optimizer.lr": 0.01 * (number + 1)}
         trial = Trial(number, params, origin, of=f"{number + 1:04d}" if origin == "confirm" else "")
